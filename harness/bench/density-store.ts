@@ -85,6 +85,7 @@ class RecordedCodec implements Codec {
 
 /** Memory that knows its regions, to tell how much of them is resident. */
 class MeasuredMemory implements Memory {
+  readonly journal = null;
   private readonly memory = openMemory();
   private readonly regions = new Set<Region>();
 

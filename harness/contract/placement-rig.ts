@@ -57,7 +57,11 @@ export class PlacementRig implements PlacementSink {
     const { frames, epochs } = this;
     const before = frames.framesUsed;
     const bytes = this.bytesOf(page, zpageBytes);
-    const ref = this.placement.put(bytes, ZPAGE_AT, zpageBytes, kind, page, checksumOf(page));
+    const put = (): number => {
+      return this.placement.put(bytes, ZPAGE_AT, zpageBytes, kind, page, checksumOf(page));
+    };
+    this.placement.makeReady();
+    const ref = put() || (this.placement.makeFrame() ? put() : 0);
     assert(frames.framesUsed - before <= 1, "a put took several frames");
     this.countEpochs();
     if (ref === 0) return 0;

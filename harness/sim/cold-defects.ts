@@ -66,9 +66,9 @@ export const COLD_DEFECTS: readonly Defect[] = [
     about: "a page that moves away counts as compressed with lz4",
     edits: [
       {
-        file: "src/ramster/holders/copy-records.ts",
-        find: "tmem.describe(page, TAG.REMOTE, copies, zpageBytes, tmem.codec(page));",
-        replace: "tmem.describe(page, TAG.REMOTE, copies, zpageBytes, 1);",
+        file: "src/zcache/zcache.ts",
+        find: "tmem.describe(page, TAG.REMOTE, copies, tmem.zpageBytes(page), tmem.codec(page));",
+        replace: "tmem.describe(page, TAG.REMOTE, copies, tmem.zpageBytes(page), 1);",
       },
     ],
   },

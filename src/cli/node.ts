@@ -37,7 +37,7 @@ import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
 import { doorLimits } from "../net/door-limits.ts";
 import { withAdvertised } from "../node/advertise.ts";
 import type { NodeConfig } from "../node/config.ts";
-import { openMembership } from "../node/membership.ts";
+import { type Membership, openMembership } from "../node/membership.ts";
 import { checkMemoryRoom } from "../node/memory-room.ts";
 import { Node, type NodeEnvironment } from "../node/node.ts";
 import { checkPorts } from "../node/ports.ts";
@@ -48,6 +48,7 @@ import { openCodecs } from "./codecs.ts";
 import { openRecompressor } from "./cold-codec.ts";
 import { isForJournal } from "./descriptor.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
+import { type Kept, openKept } from "./kept.ts";
 import { defaultClients } from "./local-nodes.ts";
 import { LogWriter, type WhoWrites } from "./log-writer.ts";
 import { MACHINE_NETWORK } from "./machine-network.ts";
@@ -80,33 +81,14 @@ export async function run(
   process.on("SIGHUP", () => {
     reports.whileReloading(() => reload.onHangup(running.node?.admin ?? null));
   });
-  const advertised = await withAdvertised(settings, MACHINE_NETWORK);
-  const outside = { clock, transport: new BunTransport(openDuplicate()), random: new BunRandom() };
-  const warn = (line: string): void => log.write("warn", "ramster", line);
-  surviveSignals((signal) => warn(`ignored signal ${signal}: it has no meaning for a node`));
-  const { transport } = outside;
-  const clients = settings.clients ?? (await defaultClients(settings.name, transport, warn));
-  const config = { ...advertised, clients };
-  const swapMode = openSwapMode({ log, clock }, config);
-  swapMode?.begin();
-  if (swapMode !== null) await checkPorts(outside.transport, config);
-  const hostMemory = new LinuxMemory();
-  // Swap mode has a check of its own for each region that it locks.
-  const warning = swapMode === null ? checkMemoryRoom(config, hostMemory.read()) : null;
-  if (warning !== null) warn(warning);
-  const key = config.keyPath === null ? null : openOwnKey(config.keyPath, transport, log);
-  const keyring =
-    key === null ? null : new Keyring(key.gossipKeys, outside.random, key.readGossipKeys);
-  const limits = doorLimits(descriptorLimit());
-  const membership = openMembership({ ...outside, log, keyring, limits }, config);
-  const holding = swapMode === null ? null : new Holding(() => holdableBytes(hostMemory.read()));
-  const memory = openMemory(holding);
-  const inSwapMode = swapMode !== null;
-  const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
-  const shell = new BunShell();
-  const swapUse = () => swapUses(shell, config.nbd);
-  const env = { ...outside, ...key, limits, memory, hostMemory, log, disk, swapUse };
-  const hotCodecs = openCodecs({ memory, log }, config);
+  const {
+    env,
+    config,
+    membership,
+    codecs: hotCodecs,
+    swap,
+    kept,
+  } = await openParts(settings, { clock, log });
   const opening = openRecompressor({ log, clock }, config, hotCodecs);
   opening.catch(() => {}); // It is awaited below.
   const collector = new Collector(clock, RUNTIME_HEAP);
@@ -120,7 +102,8 @@ export async function run(
     reports.starting("making memory ready");
     const rehearsal = rehearsalOf({ ...env, recompressor }, codecs, { config, stop });
     const mayLock = () => recompressor?.isStarting !== true;
-    if (holding !== null) await swapMode?.enter({ holding, rehearsal, mayLock, stop });
+    const { holding } = swap ?? {};
+    if (holding !== undefined) await swap?.mode.enter({ holding, rehearsal, mayLock, stop });
     if (stop.aborted) return EXIT.DONE;
     const stopped = aborted(stop);
     reports.starting("joining the cluster");
@@ -135,18 +118,71 @@ export async function run(
     assert(who.number !== null, "without gossip a node has its number by hand");
     node.setNumber(who.number);
     const onReady = (line: string): void => reports.ready(line, stop);
-    return await serve(node, { gossip: joined?.gossip ?? null, stopped, out, onReady });
+    const code = await serve(node, { gossip: joined?.gossip ?? null, stopped, out, onReady });
+    kept?.files.remove();
+    return code;
   } catch (error) {
     if (isMember) await membership?.leave(); // Otherwise the other members would declare it dead.
     throw error;
   } finally {
-    swapMode?.leave();
+    swap?.mode.leave();
     collector.stop();
   }
 }
 
-function openSwapMode(env: { log: Log; clock: Clock }, { swap }: NodeConfig): SwapMode | null {
-  return swap === "off" ? null : new SwapMode(openProcess(), env, swap);
+interface Parts {
+  readonly env: NodeEnvironment;
+  readonly config: NodeConfig;
+  readonly membership: Membership | null;
+  readonly codecs: Promise<readonly Codec[]>;
+  /** Null: no kernel swaps to the node. */
+  readonly swap: { readonly mode: SwapMode; readonly holding: Holding } | null;
+  readonly kept: Kept | null;
+}
+
+/** Opens what the node needs from this machine. */
+async function openParts(
+  settings: NodeConfig,
+  { clock, log }: { clock: Clock; log: Log },
+): Promise<Parts> {
+  const advertised = await withAdvertised(settings, MACHINE_NETWORK);
+  const outside = { clock, transport: new BunTransport(openDuplicate()), random: new BunRandom() };
+  const { transport, random } = outside;
+  const warn = (line: string): void => log.write("warn", "ramster", line);
+  surviveSignals((signal) => warn(`ignored signal ${signal}: it has no meaning for a node`));
+  const clients = settings.clients ?? (await defaultClients(settings.name, transport, warn));
+  const hostMemory = new LinuxMemory();
+  const swap = openSwap({ log, clock }, advertised, hostMemory);
+  const memory = openMemory(swap?.holding ?? null);
+  const kept = openKept(advertised, memory, random);
+  const config = { ...advertised, clients, number: kept?.number ?? advertised.number };
+  if (swap !== null) await checkPorts(transport, config);
+  // Swap mode has a check of its own for each region that it locks.
+  const warning = swap === null ? checkMemoryRoom(config, hostMemory.read()) : null;
+  if (warning !== null) warn(warning);
+  const key = config.keyPath === null ? null : openOwnKey(config.keyPath, transport, log);
+  const keyring = key === null ? null : new Keyring(key.gossipKeys, random, key.readGossipKeys);
+  const limits = doorLimits(descriptorLimit());
+  const bootId = kept?.node.bootId;
+  const membership = openMembership({ ...outside, log, keyring, limits }, config, bootId);
+  const inSwapMode = swap !== null;
+  const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
+  const shell = new BunShell();
+  const swapUse = () => swapUses(shell, config.nbd);
+  const machine = { limits, memory, hostMemory, log, disk, swapUse, kept: kept?.node ?? null };
+  const codecs = openCodecs({ memory, log }, config);
+  return { env: { ...outside, ...key, ...machine }, config, membership, codecs, swap, kept };
+}
+
+function openSwap(
+  env: { log: Log; clock: Clock },
+  { swap }: NodeConfig,
+  hostMemory: LinuxMemory,
+): Parts["swap"] {
+  if (swap === "off") return null;
+  const mode = new SwapMode(openProcess(), env, swap);
+  mode.begin();
+  return { mode, holding: new Holding(() => holdableBytes(hostMemory.read())) };
 }
 
 function rehearsalOf(
@@ -156,7 +192,7 @@ function rehearsalOf(
 ): Rehearsal {
   return (residentBytes) => {
     // The memory of the node itself would pin what is reserved.
-    const scene = { ...env, memory: openMemory() };
+    const scene = { ...env, memory: openMemory(), kept: null };
     return rehearse(scene, codecs, { ...options, residentBytes });
   };
 }

@@ -117,7 +117,7 @@ export class ColdTier implements RecompressorSink {
     this.recompressor = parts.recompressor;
     this.counters = parts.counters;
     this.settings = settings;
-    this.dictionaries = new Dictionaries(parts.recompressor);
+    this.dictionaries = new Dictionaries(parts.recompressor, parts.zcache.isKept);
     const { capacity } = parts.recompressor.batch;
     this.pages = new Int32Array(capacity);
     this.versions = new Float64Array(capacity);
@@ -278,7 +278,8 @@ export class ColdTier implements RecompressorSink {
       return;
     }
     const inputBytes = tmem.zpageBytes(page);
-    zcache.replaceZpage(page, batch.output, i * PAGE_BYTES, zpageBytes, this.codecs[i] ?? 0);
+    const codec = this.codecs[i] ?? 0;
+    if (!zcache.replaceZpage(page, batch.output, i * PAGE_BYTES, zpageBytes, codec)) return;
     counters.cold_recompressed += 1;
     counters.cold_saved_bytes += inputBytes - zpageBytes;
     const pool = tmem.poolOf(page);

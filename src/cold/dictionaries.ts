@@ -65,13 +65,18 @@ interface PoolDictionaries {
 
 export class Dictionaries {
   private readonly recompressor: Recompressor;
+  private readonly isKept: boolean;
   private readonly pools = new Map<Pool, PoolDictionaries>();
   private readonly numbers = new Set<number>();
   private lastNumber = 0;
   private bytes = 0;
 
-  constructor(recompressor: Recompressor) {
+  /**
+   * `isKept`: the zpages outlive the process, and dictionaries do not. So there are none.
+   */
+  constructor(recompressor: Recompressor, isKept: boolean) {
     this.recompressor = recompressor;
+    this.isKept = isKept;
   }
 
   get count(): number {
@@ -91,7 +96,8 @@ export class Dictionaries {
   /** Whether one should be trained for the pool, which has none at present. */
   isWanted(pool: Pool): boolean {
     const dictionariesMax = DICTIONARIES_MAX - (pool.storeWhole ? 0 : DICTIONARIES_RESERVED);
-    if (!this.recompressor.hasDictionaries || this.count >= dictionariesMax) return false;
+    if (!this.recompressor.hasDictionaries || this.isKept) return false;
+    if (this.count >= dictionariesMax) return false;
     const pagesMin = SAMPLES_MIN * this.recompressor.sampleZpages;
     const own = this.pools.get(pool);
     if (own === undefined) return pool.pageCount >= pagesMin;

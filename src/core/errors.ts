@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   BAD_FRAME: "bytes that are no frame of the protocol",
   BAD_HANDSHAKE:
     "the other side speaks another protocol, version or page size, or is not who was expected",
+  BAD_KEPT_MEMORY: "memory that an earlier process kept is not what this one can go on with",
   CANNOT_LISTEN: "the address to listen on is none of this machine's, or not for this user",
   CLOSED: "the connection or client was closed",
   COMMAND_FAILED: "a program that was started has failed",

@@ -47,6 +47,11 @@ export const PID_MAX = 4 * 1024 * 1024;
 /** Pools of one client. The original had 16; a pool costs one row. */
 export const POOLS_PER_CLIENT_MAX = 256;
 /**
+ * Pools of one index, with those whose pages are being freed. Their rows take 512 KiB. New pools
+ * get half of them, so that a pool can always be moved to another row.
+ */
+export const POOL_ROWS_MAX = 16 * 1024;
+/**
  * Pages and objects that a node's index can name. 64 Mi pages are 256 GiB, and 128 fewer are 512
  * KiB less. Their rows fill one region of 2 GiB of address space; only the rows in use are
  * resident.
@@ -70,6 +75,8 @@ export const FLUSH_SLICE = 2048;
  * million puts a second they last a year.
  */
 export const VERSION_END = 2 ** 45;
+/** Versions that are noted in kept memory at once, before any of them is used. */
+export const VERSION_BLOCK = 65_536;
 /** Codec ids are below this: src/compress/codec.ts. A page's record has three bits for one. */
 export const CODECS_END = 7;
 /**
@@ -93,6 +100,12 @@ export const TABLE_GROW_BYTES = 16 * 1024 * 1024;
  * madvise for each page.
  */
 export const TABLE_KEEP_BYTES = 1024 * 1024;
+
+/**
+ * Words that one operation on kept memory changes. The largest one, a merge of two blocks, changes
+ * some 300.
+ */
+export const JOURNAL_ENTRIES_MAX = 4096;
 
 // Wire. Byte layouts are in src/wire/PROTOCOL.md.
 

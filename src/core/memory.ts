@@ -12,8 +12,15 @@
  *
  * A node under a kernel's swap pins what its pages need (src/node/swap-mode.ts). Otherwise storing
  * a page could wait for memory that only storing it would free.
+ *
+ * Memory may be *kept*: then regions with a name outlive the process, and its successor opens them
+ * again under these names (src/memory/kept-memory.ts).
  */
+import type { Journal } from "./journal.ts";
+
 export interface Memory {
+  /** For operations on regions that are kept. Null: all memory ends with the process. */
+  readonly journal: Journal | null;
   /**
    * Reserves `byteCount` bytes of zeros and pins the first `pinnedBytes`. Throws RamsterError
    * NO_MEMORY.
@@ -34,10 +41,21 @@ export interface ReserveOptions {
   readonly pinnedBytes: number;
   /** Only pinned bytes may be used before `grow`. */
   readonly grows?: boolean;
+  /** If memory is kept, the region is kept under this name. No name: it ends with the process. */
+  readonly name?: string | undefined;
+}
+
+/** How a kept region takes part in the journal. */
+export interface Kept {
+  readonly journal: Journal;
+  /** The number of the region there. */
+  readonly number: number;
 }
 
 export interface Region {
   readonly byteCount: number;
+  /** Null: the region ends with the process. */
+  readonly kept: Kept | null;
   /**
    * Makes the first `byteCount` bytes usable. @returns false when there is no memory for that; then
    * nothing has changed.
@@ -59,6 +77,9 @@ export interface Region {
    * afterwards. Both ends on FRAME_BYTES.
    */
   release(offset: number, byteCount: number): void;
-  /** Gives everything back. The region and its words must not be used afterwards. */
+  /**
+   * Gives everything back, or leaves a kept region to a successor. The region and its words must
+   * not be used afterwards.
+   */
   close(): void;
 }

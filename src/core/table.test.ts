@@ -18,6 +18,7 @@ test("a table for which there is no more memory is full until there is", () => {
   const memory = openMemory();
   const table = new Table(
     {
+      journal: null,
       copy: () => {},
       reserve: (byteCount, options) => {
         const region = memory.reserve(byteCount, options);

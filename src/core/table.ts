@@ -11,9 +11,14 @@
  * operating system.
  *
  * Callers get row numbers from `take`; only this file turns them into positions.
+ *
+ * Rows with a name are in kept memory, if memory is kept. Words that a successor needs are changed
+ * with `setKept`, which saves the old value first (journal.ts). It makes all other words again,
+ * and the table with `restore`.
  */
 import { assert } from "./assert.ts";
 import { RamsterError } from "./errors.ts";
+import type { Journal } from "./journal.ts";
 import { FRAME_BYTES, TABLE_GROW_BYTES, TABLE_KEEP_BYTES } from "./limits.ts";
 import type { Memory, Region } from "./memory.ts";
 
@@ -22,7 +27,12 @@ export interface RowsShape {
   wordsPerRow: number;
   /** This many rows are pinned (memory.ts). None by default. */
   pinnedRows?: number | undefined;
+  /** The name in kept memory. */
+  name?: string | undefined;
 }
+
+/** In row 0 of a kept table: one past the highest row that was taken. 0: none was. */
+const END = 1;
 
 /** Words addressed by row; the caller knows which rows mean something. */
 export class Rows {
@@ -30,6 +40,7 @@ export class Rows {
   readonly pinnedRows: number;
   protected readonly wordsPerRow: number;
   protected readonly region: Region;
+  protected readonly journal: Journal | null;
   private readonly words: Int32Array;
 
   constructor(memory: Memory, shape: RowsShape, { grows } = { grows: false }) {
@@ -38,7 +49,9 @@ export class Rows {
     this.wordsPerRow = shape.wordsPerRow;
     this.pinnedRows = Math.min(shape.pinnedRows ?? 0, shape.rowCountMax);
     const pinnedBytes = this.pinnedRows === 0 ? 0 : this.bytesOf(this.pinnedRows);
-    this.region = memory.reserve(this.bytesOf(shape.rowCountMax), { pinnedBytes, grows });
+    const { name } = shape;
+    this.region = memory.reserve(this.bytesOf(shape.rowCountMax), { pinnedBytes, grows, name });
+    this.journal = this.region.kept?.journal ?? null;
     this.words = this.region.words();
   }
 
@@ -48,6 +61,14 @@ export class Rows {
 
   set(row: number, word: number, value: number): void {
     this.words[row * this.wordsPerRow + word] = value;
+  }
+
+  /** Like `set`, for a word that a successor needs. Inside of an operation of the journal. */
+  setKept(row: number, word: number, value: number): void {
+    const at = row * this.wordsPerRow + word;
+    const { kept } = this.region;
+    if (kept !== null) kept.journal.save(kept.number, at, this.words[at]!);
+    this.words[at] = value;
   }
 
   /** Rows 0 .. rowEnd - 1 become zeros; their memory goes back to the operating system. */
@@ -109,6 +130,8 @@ export class Table extends Rows {
       if (this.end >= this.grownEnd && !this.grow()) return 0;
       row = this.end;
       this.end += 1;
+      // Too high an end does no harm, so it is not saved.
+      if (this.journal !== null) this.set(0, END, this.end);
     }
     this.used += 1;
     return row;
@@ -128,10 +151,36 @@ export class Table extends Rows {
     this.used -= 1;
     this.set(row, 0, this.freeHead);
     this.freeHead = row;
-    if (this.used === 0 && this.end * this.wordsPerRow * 4 > TABLE_KEEP_BYTES) {
-      this.clear(this.end);
-      this.freeHead = 0;
-      this.end = 1;
+    if (this.used > 0 || this.end * this.wordsPerRow * 4 <= TABLE_KEEP_BYTES) return;
+    if (this.journal === null) this.startOver();
+    else this.journal.afterwards(() => this.startOver());
+  }
+
+  private startOver(): void {
+    if (this.used > 0) return;
+    this.clear(this.end);
+    this.freeHead = 0;
+    this.end = 1;
+  }
+
+  /**
+   * Makes the table again from the rows of a predecessor. `isUsed` is asked once for each row that
+   * it may have taken, and may change words of it.
+   *
+   * @returns false when there is no memory for so many rows, or their number is not possible.
+   */
+  restore(isUsed: (row: number) => boolean): boolean {
+    const end = Math.max(1, this.get(0, END));
+    if (end > this.rowCountMax + 1) return false;
+    this.end = end;
+    if (!this.grow()) return false;
+    for (let row = end - 1; row > 0; row -= 1) {
+      if (isUsed(row)) this.used += 1;
+      else {
+        this.set(row, 0, this.freeHead);
+        this.freeHead = row;
+      }
     }
+    return true;
   }
 }

@@ -38,6 +38,7 @@ import { type ExportReport, NbdCounters, type NbdReport } from "./counters.ts";
 import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
 import { NbdIo } from "./io.ts";
 import { LargeRequestBudget } from "./large-request-budget.ts";
+import { openExport } from "./open-export.ts";
 import { NbdPages } from "./pages.ts";
 import { NbdPrefetch } from "./prefetch.ts";
 import { ReadFailures } from "./read-failures.ts";
@@ -111,9 +112,7 @@ export class NbdDoor implements NbdHandler {
     this.io = new NbdIo({ ...shared, runner: this.runner });
     this.warnOfSize();
     for (const [type, config] of settings.exports.entries()) {
-      const pool = parts.ramster.newPool({ persistent: true, storeWhole: true });
-      assert(pool !== null, "there are more pools than exports");
-      this.exports.push(new NbdExport(config, type, pool));
+      this.exports.push(openExport(parts.ramster, config, type));
     }
   }
 

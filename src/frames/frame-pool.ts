@@ -13,9 +13,14 @@
  *
  * A pinned pool is resident from the start to the end, and gives nothing back.
  *
+ * Frames may be kept (core/journal.ts). A successor marks those that hold something, and `restore`
+ * makes the lists of the others. So a frame that was freed must not be taken again in the same
+ * operation: what it held may be put back.
+ *
  * Not here: what is in a frame (src/placement), and who sets the limit (zcache's budget).
  */
 import { assert } from "../core/assert.ts";
+import type { Journal } from "../core/journal.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
 import type { Memory, Region } from "../core/memory.ts";
 import { Rows } from "../core/table.ts";
@@ -47,6 +52,12 @@ export class FramePool {
   /** How many frames may be used. More may be in use when it was lowered: none is taken then. */
   limit: number;
   private readonly region: Region;
+  /** For operations on frames and on what says where they are. Null: they are not kept. */
+  readonly journal: Journal | null;
+  /** The last operation that freed a frame. */
+  private freeing = 0;
+  private readonly word = new Uint8Array(4);
+  private readonly wordView = new DataView(this.word.buffer);
   private readonly links: Rows;
   private readonly areas: Rows;
   /** Areas with a free frame, and areas with a warm one. */
@@ -67,7 +78,9 @@ export class FramePool {
     this.frameCountMax = frameCountMax;
     this.limit = frameCountMax;
     this.pinned = pinned;
-    this.region = memory.reserve(byteCount, { pinnedBytes: pinned ? byteCount : 0 });
+    const pinnedBytes = pinned ? byteCount : 0;
+    this.region = memory.reserve(byteCount, { pinnedBytes, name: "frames" });
+    this.journal = this.region.kept?.journal ?? null;
     const pinnedRows = pinned ? this.capacity : 0;
     this.links = new Rows(memory, { rowCountMax: this.capacity, wordsPerRow: 1, pinnedRows });
     const areaCount = Math.ceil(this.capacity / AREA_FRAMES);
@@ -121,6 +134,9 @@ export class FramePool {
   }
 
   private takeFree(): number {
+    const { journal } = this;
+    const isSafe = journal === null || !journal.isOpen || this.freeing !== journal.operation;
+    assert(isSafe, "an operation takes a frame after it has freed one");
     const warmArea = this.withWarm.first();
     const area = warmArea < 0 ? this.withFree.first() : warmArea;
     const frame = area < 0 ? this.end : this.areas.get(area, HEAD);
@@ -133,6 +149,12 @@ export class FramePool {
 
   private giveFree(frame: number): void {
     assert(frame > 0 && frame < this.end && this.links.get(frame, 0) === USED);
+    if (this.journal !== null) this.freeing = this.journal.operation;
+    this.link(frame);
+  }
+
+  /** The frame is free, and the first of its area that is taken. */
+  private link(frame: number): void {
     const area = areaOf(frame);
     this.links.set(frame, 0, this.areas.get(area, HEAD));
     this.areas.set(area, HEAD, frame);
@@ -147,6 +169,7 @@ export class FramePool {
    * are more.
    */
   trim(): boolean {
+    assert(this.journal === null || !this.journal.isOpen, "a trim during an operation");
     let calls = 0;
     for (let left = TRIM_AREAS; left > 0 && this.warm > 0 && calls < TRIM_CALLS; left -= 1) {
       calls += this.trimArea(this.withWarm.first());
@@ -208,6 +231,50 @@ export class FramePool {
 
   write(frame: number, offset: number, source: Uint8Array, at: number, byteCount: number): void {
     this.region.write((frame - 1) * FRAME_BYTES + offset, source, at, byteCount);
+  }
+
+  /**
+   * Replaces a word of a frame that a successor needs. `offset` is a multiple of 4. Inside of an
+   * operation of the journal.
+   */
+  setKept(frame: number, offset: number, value: number): void {
+    const { kept } = this.region;
+    const at = (frame - 1) * FRAME_BYTES + offset;
+    if (kept !== null) {
+      this.region.read(at, this.word, 0, 4);
+      kept.journal.save(kept.number, at / 4, this.wordView.getInt32(0, true));
+    }
+    this.wordView.setInt32(0, value, true);
+    this.region.write(at, this.word, 0, 4);
+  }
+
+  /**
+   * The frame holds something that a predecessor put there. @returns false when there is no such
+   * frame, or another owner has it.
+   */
+  claim(frame: number): boolean {
+    if (!Number.isInteger(frame) || frame < 1 || frame > this.capacity) return false;
+    if (this.links.get(frame, 0) === USED) return false;
+    this.links.set(frame, 0, USED);
+    this.used += 1;
+    if (frame >= this.end) this.end = frame + 1;
+    return true;
+  }
+
+  /** What the frame holds is not good. */
+  unclaim(frame: number): void {
+    this.links.set(frame, 0, 0);
+    this.used -= 1;
+  }
+
+  /** All frames that a predecessor used are claimed. The others are free, and may be resident. */
+  restore(): void {
+    for (let frame = this.end - 1; frame > 0; frame -= 1) {
+      if (this.links.get(frame, 0) !== USED) this.link(frame);
+    }
+    const usedBytes = (this.end - 1) * FRAME_BYTES;
+    const rest = this.region.byteCount - usedBytes;
+    if (rest > 0) this.region.release(usedBytes, rest);
   }
 
   /** Copies between two frames, or between two places of one that do not overlap. */

@@ -9,14 +9,16 @@
 import { assert } from "../core/assert.ts";
 import { RamsterError } from "../core/errors.ts";
 import { BYTES_PER_MIB, FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
-import type { Memory, Region } from "../core/memory.ts";
+import type { Kept, Memory, Region } from "../core/memory.ts";
 
 /** 16 MiB: an idle node stays small, and pieces are few. */
 const PIECE_BYTES = 16 * 1024 * 1024;
 
 export class HeapMemory implements Memory {
+  readonly journal = null;
+
   reserve(byteCount: number): Region {
-    return new HeapRegion(byteCount);
+    return new HeapRegion(new HeapBytes(byteCount), null);
   }
 
   copy(
@@ -49,14 +51,27 @@ export function noAddresses(byteCount: number, options?: { cause: unknown }): Ra
   return new RamsterError("NO_MEMORY", what, options);
 }
 
-class HeapRegion implements Region {
+/** The bytes of a region. Kept ones are those of several regions, one after the other. */
+export class HeapBytes {
   readonly byteCount: number;
-  private pieces: Array<Uint8Array | undefined> = [];
-  private whole: Int32Array | null = null;
+  pieces: Array<Uint8Array | undefined> = [];
+  whole: Int32Array | null = null;
 
   constructor(byteCount: number) {
     assert(byteCount > 0 && byteCount % FRAME_BYTES === 0);
     this.byteCount = byteCount;
+  }
+}
+
+export class HeapRegion implements Region {
+  readonly byteCount: number;
+  readonly kept: Kept | null;
+  private bytes: HeapBytes;
+
+  constructor(bytes: HeapBytes, kept: Kept | null) {
+    this.byteCount = bytes.byteCount;
+    this.bytes = bytes;
+    this.kept = kept;
   }
 
   read(offset: number, target: Uint8Array, targetOffset: number, byteCount: number): void {
@@ -72,6 +87,12 @@ class HeapRegion implements Region {
   write(offset: number, source: Uint8Array, sourceOffset: number, byteCount: number): void {
     assertRange(this.byteCount, offset, byteCount);
     assertRange(source.byteLength, sourceOffset, byteCount);
+    const { whole } = this.bytes;
+    if (whole !== null) {
+      const from = source.subarray(sourceOffset, sourceOffset + byteCount);
+      new Uint8Array(whole.buffer).set(from, offset);
+      return;
+    }
     let done = 0;
     while (done < byteCount) {
       const at = offset + done;
@@ -92,9 +113,10 @@ class HeapRegion implements Region {
 
   words(): Int32Array {
     assert(this.byteCount <= REGION_WORDS_BYTES_MAX);
-    assert(this.pieces.length === 0, "words() must be called before the first write");
-    this.whole ??= this.newWords();
-    return this.whole;
+    const { bytes } = this;
+    assert(bytes.pieces.length === 0, "words() must be called before the first write");
+    bytes.whole ??= this.newWords();
+    return bytes.whole;
   }
 
   private newWords(): Int32Array {
@@ -113,16 +135,14 @@ class HeapRegion implements Region {
 
   release(offset: number, byteCount: number): void {
     assertRange(this.byteCount, offset, byteCount);
-    if (this.whole !== null) this.whole.fill(0, offset / 4, (offset + byteCount) / 4);
-    if (byteCount === this.byteCount) this.pieces = [];
+    if (byteCount === this.byteCount) this.bytes.pieces = [];
     this.eachPiece(offset, byteCount, (piece, start, length) => {
       piece?.fill(0, start, start + length);
     });
   }
 
   close(): void {
-    this.pieces = [];
-    this.whole = null;
+    this.bytes = new HeapBytes(this.byteCount);
   }
 
   private eachPiece(
@@ -130,23 +150,26 @@ class HeapRegion implements Region {
     byteCount: number,
     visit: (piece: Uint8Array | undefined, start: number, length: number, done: number) => void,
   ): void {
+    const { whole } = this.bytes;
+    if (whole !== null) return visit(new Uint8Array(whole.buffer), offset, byteCount, 0);
     let done = 0;
     while (done < byteCount) {
       const at = offset + done;
       const start = at % PIECE_BYTES;
       const length = Math.min(PIECE_BYTES - start, byteCount - done);
-      visit(this.pieces[Math.floor(at / PIECE_BYTES)], start, length, done);
+      visit(this.bytes.pieces[Math.floor(at / PIECE_BYTES)], start, length, done);
       done += length;
     }
   }
 
   private pieceFor(offset: number): Uint8Array {
     const index = Math.floor(offset / PIECE_BYTES);
-    let piece = this.pieces[index];
+    const { pieces } = this.bytes;
+    let piece = pieces[index];
     if (piece === undefined) {
       const start = index * PIECE_BYTES;
       piece = new Uint8Array(Math.min(PIECE_BYTES, this.byteCount - start));
-      this.pieces[index] = piece;
+      pieces[index] = piece;
     }
     return piece;
   }

@@ -18,6 +18,7 @@ describe("parseMapping()", () => {
       isReadable: true,
       isFile: false,
       isCopiedOnWrite: true,
+      isShared: false,
       isSpecial: false,
     });
     const text = "55d0c0000-55d0c5000 r-xp 00001000 fe:00 1234       /usr/bin/a program";
@@ -27,7 +28,8 @@ describe("parseMapping()", () => {
       isSpecial: false,
     });
     const shared = "7f0100000000-7f0100003000 rw-s 00000000 00:05 1  /dev/zero";
-    expect(parseMapping(shared)).toMatchObject({ isFile: true, isCopiedOnWrite: false });
+    const expected = { isFile: true, isCopiedOnWrite: false, isShared: true };
+    expect(parseMapping(shared)).toMatchObject(expected);
     expect(parseMapping("10000-20000 ---p 00000000 00:00 0")).toMatchObject({ isReadable: false });
     expect(parseMapping("10000-20000 rw-p 00000000 00:00 0    [stack]")).toMatchObject({
       isFile: false,

@@ -6,7 +6,7 @@
  * touches the mappings that are not reservations, one by one. Then mlockall with MCL_ONFAULT locks
  * every other page from its first touch on.
  *
- *     | program, libraries, stack, malloc | heap, JIT, frames: reserved address space |
+ *     | program, libraries, stack, malloc | heap, JIT, frames, kept memory: reserved  |
  *     | mlock: resident now               | MCL_ONFAULT: resident once touched        |
  *
  * mlock also writes to pages that may be written. It would copy private pages of a file. The
@@ -89,6 +89,7 @@ export class LinuxProcess implements HostProcess {
       if (mapping === null || !mapping.isReadable) continue;
       const { start, byteCount } = mapping;
       if (!mapping.isFile && byteCount >= RESERVATION_BYTES_MIN) continue;
+      if (mapping.isShared) continue;
       if (mapping.isFile && mapping.isCopiedOnWrite) {
         if (this.libc.mlock2(start, byteCount, MLOCK_ON_FAULT) !== 0) return this.refusal("mlock2");
         this.touch(start as Pointer, byteCount);

@@ -1,8 +1,11 @@
 /** Chooses the Memory of this process. */
+import { RamsterError } from "../core/errors.ts";
 import type { Memory } from "../core/memory.ts";
 import { FfiMemory } from "./ffi-memory.ts";
 import { HeapMemory } from "./heap-memory.ts";
 import type { Holding } from "./holding.ts";
+import { KeptFiles } from "./kept-files.ts";
+import { KeptMemory } from "./kept-memory.ts";
 import { libcPath } from "./libc-path.ts";
 
 /**
@@ -18,4 +21,20 @@ export function openMemory(holding: Holding | null = null): Memory {
   } catch {
     return new HeapMemory(); // Without bun:ffi.
   }
+}
+
+/**
+ * Memory that is kept in files of the folder, for the successor of this process. Throws RamsterError
+ * BAD_KEPT_MEMORY.
+ */
+export function openKeptMemory(
+  memory: Memory,
+  folder: string,
+): { memory: KeptMemory; files: KeptFiles } {
+  if (!(memory instanceof FfiMemory)) {
+    const why = "Cannot keep memory: this program cannot use the C library of this system";
+    throw new RamsterError("BAD_KEPT_MEMORY", why);
+  }
+  const files = new KeptFiles(memory, folder);
+  return { memory: new KeptMemory(memory, files), files };
 }

@@ -75,6 +75,8 @@ export interface Mapping {
   readonly isFile: boolean;
   /** Whether it is private and writable: the first write to a page of a file copies the page. */
   readonly isCopiedOnWrite: boolean;
+  /** Whether it is shared memory: what it has is not only of this process. */
+  readonly isShared: boolean;
   /** Whether it is a mapping of the kernel: `[vvar]`, `[vdso]`, `[vsyscall]`. */
   readonly isSpecial: boolean;
 }
@@ -101,8 +103,9 @@ export function parseMapping(line: string): Mapping | null {
   if (byteCount <= 0 || !Number.isSafeInteger(start)) return null;
   const isFile = name.startsWith("/");
   const isReadable = readable === "r";
+  const isShared = writable === "w" && sharing === "s";
   const isCopiedOnWrite = writable === "w" && sharing === "p";
-  return { start, byteCount, isReadable, isFile, isCopiedOnWrite, isSpecial };
+  return { start, byteCount, isReadable, isFile, isCopiedOnWrite, isShared, isSpecial };
 }
 
 /**

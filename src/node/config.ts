@@ -85,6 +85,7 @@ export function checkNodeConfig(config: NodeConfig): void {
   if (config.zone !== null) checkName("zone", config.zone, ZONE_BYTES_MAX);
   checkPairs(config);
   checkSpill(config);
+  checkKeep(config);
   checkPeers(config);
   checkGossip(config);
   checkSecurity(config);
@@ -115,6 +116,9 @@ function checkRole(config: NodeConfig): void {
   if (config.spillPath !== null) {
     throw bad("spill", config.spillPath, "a server has no pages of its own");
   }
+  if (config.keepPath !== null) {
+    throw bad("keep", config.keepPath, "a server has no pages of its own");
+  }
 }
 
 function checkName(flag: string, name: string, bytesMax = NAME_BYTES_MAX): void {
@@ -142,6 +146,11 @@ function checkPairs(config: NodeConfig): void {
     const most = config.replicasOnDisk ? 2 : 1;
     if (config.replicas > most) throw bad("replicas", config.replicas, detail);
   }
+}
+
+function checkKeep({ keepPath, placement }: NodeConfig): void {
+  if (keepPath === null || placement === "blocks") return;
+  throw bad("keep", keepPath, `it needs --placement blocks, and not ${placement}`);
 }
 
 function checkSpill({ spillPath, spillBytes, replicasOnDisk }: NodeConfig): void {

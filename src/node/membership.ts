@@ -428,12 +428,15 @@ export class Membership {
 }
 
 /** @returns null when the settings are for a node that does not gossip. */
-export function openMembership(env: MembershipEnv, config: NodeConfig): Membership | null {
+export function openMembership(
+  env: MembershipEnv,
+  config: NodeConfig,
+  bootId: bigint = newBootId(env.random),
+): Membership | null {
   const { role, name, cluster, number, seeds, joinTimeoutMs, gossip, gossipAdvertise } = config;
   const { gossipLabel: label, zone } = config;
   if (gossip === null) return null;
   checkTagsFit({ cluster, zone }, longestHost(config));
-  const { random } = env;
   return new Membership(env, {
     role,
     name,
@@ -444,7 +447,7 @@ export function openMembership(env: MembershipEnv, config: NodeConfig): Membersh
     joinTimeoutMs,
     zone,
     codecs: CODECS_TAKEN,
-    bootId: newBootId(random),
+    bootId,
     gossip: { ...gossipTuningOf(config), bind: gossip, advertise: gossipAdvertise, label },
   });
 }

@@ -16,15 +16,7 @@ import { type Buggify, NEVER } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Disk } from "../core/disk.ts";
 import type { HostMemory } from "../core/host-memory.ts";
-import {
-  FAREWELL_MS,
-  FRAME_BYTES,
-  LEFT_GRACE_MS,
-  OBJECTS_PER_NODE_MAX,
-  PAGE_BYTES,
-  PAGES_PER_NODE_MAX,
-  PINNED_PAGES_MIN,
-} from "../core/limits.ts";
+import { FAREWELL_MS, LEFT_GRACE_MS, PAGE_BYTES } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { LogLevel } from "../core/log-line.ts";
 import type { Memory } from "../core/memory.ts";
@@ -42,15 +34,14 @@ import { isWildcard, withoutZone } from "../net/ip.ts";
 import { type LinkHandler, Links } from "../net/links.ts";
 import type { TlsMaterial, Transport } from "../net/transport.ts";
 import { Foreign, NEVER_REMOTE } from "../ramster/foreign/foreign.ts";
-import { Ramster } from "../ramster/ramster.ts";
-import { newSealKey, PageSeal } from "../security/page-seal.ts";
+import type { Ramster } from "../ramster/ramster.ts";
 import type { Frame } from "../wire/framer.ts";
 import { FEATURE, ROLE } from "../wire/handshake.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { type OfferBody, readOffer } from "../wire/offer.ts";
 import { readGrant } from "../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
-import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
+import { Zcache } from "../zcache/zcache.ts";
 import { NodeAdmin } from "./admin.ts";
 import { newBootId } from "./boot-id.ts";
 import { type Certificate, CertificateWatch } from "./certificate-watch.ts";
@@ -63,6 +54,7 @@ import {
 } from "./config.ts";
 import { Drain } from "./drain.ts";
 import { Graces } from "./graces.ts";
+import type { KeptNode } from "./kept-node.ts";
 import { Lending } from "./lending.ts";
 import {
   inSteps,
@@ -73,7 +65,9 @@ import {
 } from "./membership.ts";
 import { Nowhere } from "./nowhere.ts";
 import { Offers } from "./offers.ts";
+import { dropOthers, openRamster } from "./open-ramster.ts";
 import { openPort, openPorts } from "./ports.ts";
+import { storeOptions } from "./store-options.ts";
 
 export interface NodeEnvironment {
   clock: Clock;
@@ -95,6 +89,8 @@ export interface NodeEnvironment {
   plain?: { transport: Transport; tls: TlsMaterial };
   /** Bytes that this machine's kernel swaps on exports, by their names. */
   swapUse?: () => ReadonlyMap<string, number>;
+  /** What outlives the process. Null: nothing does. */
+  kept?: KeptNode | null;
   /** Used only in a simulation (core/buggify.ts). */
   buggify?: Buggify;
 }
@@ -130,6 +126,7 @@ export class Node implements LinkHandler, MembershipEvents {
   /** The settings in force. */
   readonly config: Readonly<LiveConfig>;
   private readonly membership: Membership | null;
+  private readonly kept: KeptNode | null;
   private readonly log: Log;
   private readonly clock: Clock;
   /** The boot id of the last link or news of each node. */
@@ -157,13 +154,13 @@ export class Node implements LinkHandler, MembershipEvents {
     this.clock = clock;
     this.log = log;
     this.graces = new Graces(clock);
-    this.bootId = membership?.bootId ?? newBootId(env.random);
+    this.kept = env.kept ?? null;
+    this.bootId = membership?.bootId ?? this.kept?.bootId ?? newBootId(env.random);
     const codec = codecs[config.codec === "raw" ? CODEC.RAW : CODEC.LZ4];
     assert(codec !== undefined, "a node has the codecs raw and lz4");
     const seed = ownerSeed(this.bootId);
     const buggify = env.buggify ?? NEVER;
     const { recompressor = null } = env;
-    const cipher = config.seal ? new PageSeal(newSealKey(env.random)) : null;
     const features = membership === null || config.peers.length > 0 ? FEATURE.OFFERS : 0;
     const { names } = env.log;
     this.links = new Links(
@@ -172,10 +169,8 @@ export class Node implements LinkHandler, MembershipEvents {
       linkSettings(config),
       this,
     );
-    this.ramster = new Ramster(
-      { ...env, recompressor, peers: this.links, codec, codecs, seed, cipher, buggify },
-      { ...ownStoreOptions(config), ...ramsterSettings(config) },
-    );
+    const own = { ...env, recompressor, peers: this.links, codec, codecs, seed, buggify };
+    this.ramster = openRamster(own, config, this.kept);
     const want = (node: number): void => this.links.want(node);
     this.foreign = openForeign({ ...env, codec, codecs, seed, want, buggify }, config);
     const announce = (): void => membership?.announceNow();
@@ -191,6 +186,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.drain = new Drain({ clock, log, ramster, foreign, lending });
     const { transport, tls } = env.plain ?? { transport: env.transport, tls: null };
     this.nbdDoor = new NbdDoor({ ...env, ramster, transport, tls }, config);
+    dropOthers(ramster, log);
     this.httpDoor = new HttpDoor({ clock, transport, log }, this.live, () => this.admin.snapshot());
     const { certificate } = env;
     this.certificate = certificate === undefined ? null : new CertificateWatch(env, certificate);
@@ -230,6 +226,7 @@ export class Node implements LinkHandler, MembershipEvents {
   /** The number that the cluster gave to this node, before it starts. */
   setNumber(number: number): void {
     Object.assign(this.config, { number });
+    if (this.kept !== null) this.kept.number = number;
     this.links.setNode(number);
     this.clientDoorSettings.hello = this.doorHello();
   }
@@ -516,57 +513,6 @@ function linkSettings(config: NumberedConfig) {
     redialMaxMs: config.reconnectMs,
     unusedMs: config.unusedMs,
     acceptUnknownPeers: config.lendBytes > 0,
-  };
-}
-
-/** Remote and same-filled pages take no frames here, so the index is far larger than the store. */
-function storeOptions(config: NumberedConfig, bytes: number): ZcacheOptions {
-  return {
-    frameCountMax: Math.max(1, Math.floor(bytes / FRAME_BYTES)), // A server's own store has one.
-    placement: config.placement,
-    order: config.order,
-    highMarkPercent: config.highMarkPercent,
-    lowMarkPercent: config.lowMarkPercent,
-    pageCountMax: PAGES_PER_NODE_MAX,
-    objectCountMax: OBJECTS_PER_NODE_MAX,
-    persZpageBytesMax: config.persZpageBytesMax,
-    persZpageMeanBytes: config.persZpageMeanBytes,
-  };
-}
-
-/**
- * In swap mode, frames are pinned, and so are the records of pages in frames and of remote pages.
- */
-function ownStoreOptions(config: NumberedConfig): ZcacheOptions {
-  const options = storeOptions(config, config.memoryBytes);
-  if (config.swap === "off") return options;
-  const exported = config.exports.reduce((sum, it) => sum + it.byteCount / PAGE_BYTES, 0);
-  const pinnedPages = Math.max(PINNED_PAGES_MIN, exported, 2 * options.frameCountMax);
-  return { ...options, pinnedPages: Math.min(pinnedPages, PAGES_PER_NODE_MAX) };
-}
-
-function ramsterSettings(config: NumberedConfig) {
-  return {
-    target: config.target,
-    replicas: config.replicas,
-    replicasOnDisk: config.replicasOnDisk,
-    spillBytes: config.spillBytes ?? 0,
-    persEnabled: config.remotifyPers,
-    ephEnabled: config.remotifyEph,
-    requestTimeoutMs: config.requestTimeoutMs,
-    coldSharePercent: config.coldSharePercent,
-    trickle: {
-      frames: config.trickleFrames,
-      periodMs: config.tricklePeriodMs,
-      firstMs: config.trickleFirstMs,
-    },
-    selfshrink: {
-      enabled: config.selfshrink,
-      intervalMs: config.selfshrinkIntervalMs,
-      hysteresis: config.selfshrinkHysteresis,
-      inertia: config.selfshrinkInertia,
-      pagesMax: config.selfshrinkPages,
-    },
   };
 }
 

@@ -15,7 +15,7 @@
  *                 may use some of the memory that the kernel keeps free (ALLOC_MIN_RESERVE in
  *                 mm/page_alloc.c). Others have 5 % of the time by default
  *     room        frames and records are touched before the first page comes (ownStoreOptions in
- *                 node.ts). This memory is pinned, see core/memory.ts
+ *                 store-options.ts). It is pinned, see core/memory.ts
  *
  * So a node in swap mode gives back no memory of its own, and is as large when it is empty as when
  * it is full. `FramePool.trim` and `Table.give` return nothing to the operating system. Memory that

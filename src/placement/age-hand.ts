@@ -51,7 +51,9 @@ export class AgeHand {
     const { zpages } = this.counters;
     const forSweep = (SWEEP_EVERY * this.rows.rowEnd) / EPOCHS_PER_SWEEP;
     const forSpan = (zpages[EPHEMERAL] + zpages[PERSISTENT]) / EPOCHS_PER_TURNOVER;
+    const { now } = this.ages;
     this.ages.used(Math.ceil(Math.max(forSweep, forSpan)));
+    if (this.ages.now !== now) this.rows.epoch = this.ages.now;
     this.uses += 1;
     if (this.uses % SWEEP_EVERY === 0) this.sweep();
   }
@@ -73,7 +75,7 @@ export class AgeHand {
     const kind = rows.kind(row);
     ages.remove(kind, slotEpoch(slot));
     ages.add(kind, ages.now);
-    rows.setSlot(row, index, withEpoch(slot, ages.now));
+    rows.markSlot(row, index, withEpoch(slot, ages.now));
   }
 
   /** The slot with its age set back to AGE_KEPT if it is older. */
@@ -122,7 +124,7 @@ export class AgeHand {
 
   /** The zpage at the hand is leaving from now on. */
   take(kind: Kind, slot: number): void {
-    this.rows.setSlot(this.row[kind], this.slot[kind], slot | LEAVING_BIT);
+    this.rows.markSlot(this.row[kind], this.slot[kind], slot | LEAVING_BIT);
     this.leaving[kind] += 1;
     this.ages.remove(kind, slotEpoch(slot));
   }
@@ -134,7 +136,7 @@ export class AgeHand {
     assert(isLeaving(slot), "only a leaving zpage can be put back");
     const kind = rows.kind(row);
     const epoch = as === "newest" ? ages.now : slotEpoch(slot);
-    rows.setSlot(row, index, withEpoch(slot & ~LEAVING_BIT, epoch));
+    rows.markSlot(row, index, withEpoch(slot & ~LEAVING_BIT, epoch));
     ages.add(kind, epoch);
     this.leaving[kind] -= 1;
     if (as === "newest") return;
@@ -152,7 +154,7 @@ export class AgeHand {
     for (let i = 0; i < count; i += 1) {
       const slot = rows.slots[i] ?? 0;
       if (slot === 0 || ages.ageOf(slotEpoch(slot)) <= AGE_KEPT) continue;
-      rows.setSlot(row, i, this.kept(rows.kind(row), slot));
+      rows.markSlot(row, i, this.kept(rows.kind(row), slot));
     }
   }
 }

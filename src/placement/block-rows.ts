@@ -18,6 +18,10 @@
  * A whole page is a block of one frame without a slot table. Its row has its slot, record and
  * checksum.
  *
+ * In kept memory a successor needs the frames and slots of a block (core/journal.ts). Room and holes
+ * are counted again. The age of a slot, and whether it is leaving or settled, is changed without
+ * the journal: either value will do.
+ *
  * Not here: which block a zpage goes to, and when blocks change (blocks.ts).
  */
 import { assert } from "../core/assert.ts";
@@ -27,7 +31,7 @@ import type { Memory } from "../core/memory.ts";
 import { Table } from "../core/table.ts";
 import type { FramePool } from "../frames/frame-pool.ts";
 import { EPOCH_BITS } from "./ages.ts";
-import { HEADER_BYTES, headerPage, writeHeaderPage } from "./placement.ts";
+import { HEADER_BYTES, headerPage } from "./placement.ts";
 
 export const FRAMES_MAX = 4;
 export const BLOCK_BYTES_MAX = FRAMES_MAX * FRAME_BYTES;
@@ -51,6 +55,8 @@ const HOLE_PREV = 5;
 const HOLE = 6;
 const FRAME = 7;
 const WORDS_PER_BLOCK = FRAME + FRAMES_MAX;
+/** In row 0, which is no block: the epoch that ages of slots count from (ages.ts). */
+const EPOCH = ROOM;
 // Of a whole page, in place of the frames that it does not have.
 const WHOLE_SLOT = FRAME + 1;
 const WHOLE_PAGE = FRAME + 2;
@@ -145,7 +151,12 @@ export class BlockRows extends Table {
   constructor(memory: Memory, frames: FramePool) {
     const { frameCountMax, pinned } = frames;
     const pinnedRows = pinned ? frameCountMax : 0;
-    super(memory, { rowCountMax: frameCountMax, wordsPerRow: WORDS_PER_BLOCK, pinnedRows });
+    super(memory, {
+      rowCountMax: frameCountMax,
+      wordsPerRow: WORDS_PER_BLOCK,
+      pinnedRows,
+      name: "blocks",
+    });
     this.frames = frames;
     // A page long, so that its address is known (ffi-memory.ts).
     this.slots = new Int32Array(PAGE_BYTES / 4);
@@ -157,14 +168,28 @@ export class BlockRows extends Table {
     const row = this.take();
     if (row === 0) return 0;
     const whole = isWhole ? WHOLE_BIT : 0;
-    this.set(row, SHAPE, USED_BIT | (kind << KIND_SHIFT) | whole);
+    this.setKept(row, SHAPE, USED_BIT | (kind << KIND_SHIFT) | whole);
     this.set(row, ROOM, 0);
     this.set(row, HOLE, 0);
     return row;
   }
 
+  /** The block of a predecessor is not good. */
+  clearBlock(row: number): void {
+    this.setKept(row, SHAPE, 0);
+  }
+
+  /** The epoch, for a successor. */
+  get epoch(): number {
+    return this.get(0, EPOCH);
+  }
+
+  set epoch(epoch: number) {
+    this.set(0, EPOCH, epoch);
+  }
+
   giveBlock(row: number): void {
-    this.set(row, SHAPE, 0);
+    this.setKept(row, SHAPE, 0);
     this.give(row);
   }
 
@@ -188,20 +213,27 @@ export class BlockRows extends Table {
     return (this.get(row, SHAPE) >>> SLOTS_SHIFT) & COUNT_MASK;
   }
 
+  /** One past the last slot, also of a whole page. */
+  slotEnd(row: number): number {
+    return this.isWhole(row) ? 1 : this.slotCount(row);
+  }
+
   liveCount(row: number): number {
     return (this.get(row, SHAPE) >>> LIVE_SHIFT) & COUNT_MASK;
   }
 
   setFrameCount(row: number, count: number): void {
-    this.setField(row, SHAPE, FRAMES_SHIFT, FRAMES_MASK, count);
+    this.setShape(row, FRAMES_SHIFT, FRAMES_MASK, count);
   }
 
   setSlotCount(row: number, count: number): void {
-    this.setField(row, SHAPE, SLOTS_SHIFT, COUNT_MASK, count);
+    if (count !== this.slotCount(row)) this.setShape(row, SLOTS_SHIFT, COUNT_MASK, count);
   }
 
+  /** A successor counts again. */
   setLiveCount(row: number, count: number): void {
-    this.setField(row, SHAPE, LIVE_SHIFT, COUNT_MASK, count);
+    const shape = this.get(row, SHAPE) & ~(COUNT_MASK << LIVE_SHIFT);
+    this.set(row, SHAPE, shape | (count << LIVE_SHIFT));
   }
 
   /** Bytes that neither zpages nor the slot table use. */
@@ -237,7 +269,7 @@ export class BlockRows extends Table {
   }
 
   setFrame(row: number, index: number, frame: number): void {
-    this.set(row, FRAME + index, frame);
+    this.setKept(row, FRAME + index, frame);
   }
 
   // Slots.
@@ -249,6 +281,12 @@ export class BlockRows extends Table {
   }
 
   setSlot(row: number, index: number, slot: number): void {
+    if (this.isWhole(row)) this.setKept(row, WHOLE_SLOT, slot);
+    else this.frames.setKept(this.get(row, FRAME), index * 4, slot);
+  }
+
+  /** Sets the slot to one that differs in age, or in the bits for leaving and settled. */
+  markSlot(row: number, index: number, slot: number): void {
     if (this.isWhole(row)) {
       this.set(row, WHOLE_SLOT, slot);
       return;
@@ -284,11 +322,11 @@ export class BlockRows extends Table {
 
   setPage(row: number, slot: number, page: number): void {
     if (this.isWhole(row)) {
-      this.set(row, WHOLE_PAGE, page);
+      this.setKept(row, WHOLE_PAGE, page);
       return;
     }
-    writeHeaderPage(this.slotBytes, HEADER_AT + HEADER_BYTES, page);
-    this.write(row, slotOffset(slot), this.slotBytes, HEADER_AT, 4);
+    const offset = slotOffset(slot);
+    this.frames.setKept(this.frameAt(row, offset), offset % FRAME_BYTES, page);
   }
 
   wholeChecksum(row: number): number {
@@ -296,8 +334,8 @@ export class BlockRows extends Table {
   }
 
   setWhole(row: number, page: number, checksum: number): void {
-    this.set(row, WHOLE_PAGE, page);
-    this.set(row, WHOLE_CHECKSUM, checksum);
+    this.setKept(row, WHOLE_PAGE, page);
+    this.setKept(row, WHOLE_CHECKSUM, checksum);
   }
 
   read(row: number, offset: number, target: Uint8Array, at: number, byteCount: number): void {
@@ -341,7 +379,7 @@ export class BlockRows extends Table {
     return this.get(row, FRAME + Math.floor(offset / FRAME_BYTES));
   }
 
-  private setField(row: number, word: number, shift: number, mask: number, value: number): void {
-    this.set(row, word, (this.get(row, word) & ~(mask << shift)) | (value << shift));
+  private setShape(row: number, shift: number, mask: number, value: number): void {
+    this.setKept(row, SHAPE, (this.get(row, SHAPE) & ~(mask << shift)) | (value << shift));
   }
 }

@@ -69,6 +69,8 @@ export class BlockSpace {
   /** Frames that the next slide copies to. */
   private readonly spares = new Int32Array(FRAMES_MAX);
   private spareCount = 0;
+  /** The last operation with a slide: the frames that are spare since then must stay as they are. */
+  private sliding = 0;
   /** Where zpages begin and end, by offset: see sortBounds. */
   private readonly bounds = new Int32Array(2 * SLOTS_MAX);
   /** The largest hole apart from the one that findHole found. */
@@ -274,6 +276,11 @@ export class BlockSpace {
   /** Packs the zpages of an unlisted block into its first `frameCount` frames' worth of frames. */
   private slide(row: number, frameCount: number): void {
     const { rows, frames, spares } = this;
+    const { journal } = frames;
+    if (journal !== null) {
+      assert(this.sliding !== journal.operation, "an operation slides two blocks");
+      this.sliding = journal.operation;
+    }
     while (this.spareCount < frameCount) {
       spares[this.spareCount] = frames.takeSpare();
       this.spareCount += 1;
@@ -312,7 +319,9 @@ export class BlockSpace {
     const spareFrames = Math.floor(rows.freeBytes(row) / FRAME_BYTES);
     if (rows.isWhole(row) || spareFrames === 0) return false;
     this.unlist(row);
+    this.frames.journal?.begin();
     this.slide(row, rows.frameCount(row) - spareFrames);
+    this.frames.journal?.end();
     this.list(row);
     return true;
   }
@@ -445,7 +454,7 @@ export class BlockSpace {
   }
 
   /** Free bytes count as usable in blocks that have enough for a zpage of the mean size. */
-  private countUsable(): void {
+  countUsable(): void {
     this.usableBytes = 0;
     for (const kind of [EPHEMERAL, PERSISTENT] as const) {
       const { zbytes, zpages } = this.counters;

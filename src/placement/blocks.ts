@@ -54,6 +54,7 @@ import {
   type PlacementSink,
   writeHeader,
 } from "./placement.ts";
+import { restoreBlocks } from "./restore-blocks.ts";
 import { verifyBlocks } from "./verify-blocks.ts";
 
 export interface BlocksOptions {
@@ -82,7 +83,7 @@ export class Blocks implements Placement {
     const { rows, space, hand, counters } = this;
     const compactor = new Compactor({ frames, rows, space, hand, counters, sink });
     this.compactor = compactor;
-    this.cold = new ColdHand({ rows, space, hand, compactor, counters });
+    this.cold = new ColdHand({ frames, rows, space, hand, compactor, counters });
   }
 
   get framesNeeded(): number {
@@ -99,6 +100,14 @@ export class Blocks implements Placement {
     return this.hasLive(EPHEMERAL) && this.hand.leaving[EPHEMERAL] === 0;
   }
 
+  makeReady(): void {
+    this.compactor.makeReady();
+  }
+
+  makeFrame(): boolean {
+    return this.compactor.compactBriefly();
+  }
+
   put(
     source: Uint8Array,
     at: number,
@@ -107,8 +116,6 @@ export class Blocks implements Placement {
     page: number,
     checksum: number,
   ): number {
-    // Before the zpage is stored: its record does not name it yet, so it could not be moved.
-    if (this.compactor.isShort) this.compactor.compactBriefly();
     const ref =
       zpageBytes === PAGE_BYTES
         ? this.putWhole(source, at, kind, page, checksum)
@@ -130,7 +137,7 @@ export class Blocks implements Placement {
     checksum: number,
   ): number {
     assert(zpageBytes > 0 && zpageBytes <= ZPAGE_BYTES_MAX);
-    const row = this.rowFor(bytesFor(zpageBytes), kind);
+    const row = this.space.fit(bytesFor(zpageBytes), kind) || this.space.grow(kind);
     if (row === 0) return 0;
     writeHeader(source, at, page, checksum);
     return this.space.store(row, source, at - HEADER_BYTES, slotOf(0, zpageBytes, this.hand.now));
@@ -144,7 +151,6 @@ export class Blocks implements Placement {
     checksum: number,
   ): number {
     const { rows, frames, counters } = this;
-    if (!frames.hasFree && !this.compactor.compactBriefly()) return 0;
     const frame = frames.take();
     const row = frame === 0 ? 0 : rows.takeBlock(kind, true);
     if (row === 0) {
@@ -162,14 +168,6 @@ export class Blocks implements Placement {
     return row << SLOT_BITS;
   }
 
-  /** A block of the kind with room for that many bytes and a slot. 0: there is none. */
-  private rowFor(bytes: number, kind: Kind): number {
-    const { space } = this;
-    const row = space.fit(bytes, kind) || space.grow(kind);
-    if (row !== 0 || !this.compactor.compactBriefly()) return row;
-    return space.fit(bytes, kind) || space.grow(kind);
-  }
-
   read(ref: number, zpageBytes: number, target: Uint8Array, at: number): number {
     const row = ref >>> SLOT_BITS;
     const { rows } = this;
@@ -183,7 +181,9 @@ export class Blocks implements Placement {
   }
 
   free(ref: number): void {
+    this.frames.journal?.begin();
     this.remove(ref >>> SLOT_BITS, ref & (SLOTS_MAX - 1));
+    this.frames.journal?.end();
   }
 
   private remove(row: number, index: number): void {
@@ -238,8 +238,10 @@ export class Blocks implements Placement {
       const slot = rows.slot(row, index);
       if (slot === 0 || isLeaving(slot)) continue;
       const page = rows.page(row, slot);
+      frames.journal?.begin();
       this.remove(row, index);
       this.sink.onEvict(page, (row << SLOT_BITS) | index);
+      frames.journal?.end();
     }
     if (rows.isUsed(row)) this.space.shrink(row);
     counters.evicted_pageframes[EPHEMERAL] += before - frames.framesUsed;
@@ -276,6 +278,36 @@ export class Blocks implements Placement {
     if (rows.isWhole(row)) return rows.frame(row, 0) * FRAME_BYTES + byte;
     const offset = slotOffset(rows.slot(row, ref & (SLOTS_MAX - 1))) + HEADER_BYTES + byte;
     return rows.frameAt(row, offset) * FRAME_BYTES + (offset % FRAME_BYTES);
+  }
+
+  restore(): boolean {
+    const { frames, rows, space, hand, counters } = this;
+    return restoreBlocks({ frames, rows, space, hand, counters });
+  }
+
+  holds(page: number, ref: number, zpageBytes: number): boolean {
+    const { rows } = this;
+    const row = ref >>> SLOT_BITS;
+    const index = ref & (SLOTS_MAX - 1);
+    if (row < 1 || row >= rows.rowEnd || !rows.isUsed(row)) return false;
+    if (index >= rows.slotEnd(row)) return false;
+    const slot = rows.slot(row, index);
+    return slot !== 0 && slotZpageBytes(slot) === zpageBytes && rows.page(row, slot) === page;
+  }
+
+  freeOthers(isOwned: (page: number, ref: number) => boolean): number {
+    const { rows } = this;
+    let freed = 0;
+    for (let row = 1; row < rows.rowEnd; row += 1) {
+      for (let index = 0; rows.isUsed(row) && index < rows.slotEnd(row); index += 1) {
+        const slot = rows.slot(row, index);
+        const ref = (row << SLOT_BITS) | index;
+        if (slot === 0 || isOwned(rows.page(row, slot), ref)) continue;
+        this.free(ref);
+        freed += 1;
+      }
+    }
+    return freed;
   }
 
   compact(): boolean {

@@ -5,11 +5,14 @@
  *     in a block    the shorter zpage begins where the old one did; a hole is left behind it
  *     whole page    goes to a block. If none has room, its frame becomes a frame of a block: so
  *                   there is always room, however many frames are in use.
+ *     kept memory   the shorter zpage goes to another place, and then the old one is freed: until
+ *                   the operation ends, the old bytes must stay (core/journal.ts)
  *
  * Not here: how a zpage gets shorter (src/cold), what it is worth, and when.
  */
 import { assert } from "../core/assert.ts";
 import { ZPAGE_BYTES_MAX } from "../core/limits.ts";
+import type { FramePool } from "../frames/frame-pool.ts";
 import type { AgeHand } from "./age-hand.ts";
 import {
   type BlockRows,
@@ -35,6 +38,7 @@ const COLD_AGE = 2;
 const ROWS_MAX = 64;
 
 interface Parts {
+  readonly frames: FramePool;
   readonly rows: BlockRows;
   readonly space: BlockSpace;
   readonly hand: AgeHand;
@@ -43,6 +47,7 @@ interface Parts {
 }
 
 export class ColdHand implements ColdZpages {
+  private readonly frames: FramePool;
   private readonly rows: BlockRows;
   private readonly space: BlockSpace;
   private readonly hand: AgeHand;
@@ -52,7 +57,8 @@ export class ColdHand implements ColdZpages {
   private slot = 0;
   private roundsDone = 0;
 
-  constructor({ rows, space, hand, compactor, counters }: Parts) {
+  constructor({ frames, rows, space, hand, compactor, counters }: Parts) {
+    this.frames = frames;
     this.rows = rows;
     this.space = space;
     this.hand = hand;
@@ -102,7 +108,7 @@ export class ColdHand implements ColdZpages {
     const index = ref & (SLOTS_MAX - 1);
     const slot = this.rows.slot(row, index);
     assert(slot !== 0, "only a zpage that is there can be settled");
-    this.rows.setSlot(row, index, slot | SETTLED_BIT);
+    this.rows.markSlot(row, index, slot | SETTLED_BIT);
   }
 
   replace(
@@ -121,14 +127,40 @@ export class ColdHand implements ColdZpages {
     assert(savedBytes > 0, "a zpage is replaced with a shorter one");
     assert(zpageBytes > 0 && zpageBytes <= ZPAGE_BYTES_MAX);
     writeHeader(source, at, rows.page(row, before), checksum);
-    this.counters.shortenZpage(rows.kind(row), savedBytes);
     const slot = withZpageBytes(before, zpageBytes) | SETTLED_BIT;
-    const isWhole = rows.isWhole(row);
-    if (!isWhole) space.rewrite(row, index, source, at - HEADER_BYTES, slot);
-    const newRef = isWhole ? this.toBlock(row, source, at - HEADER_BYTES, slot) : ref;
+    let newRef = ref;
+    if (this.frames.journal !== null) {
+      newRef = this.toPlace(row, index, source, at - HEADER_BYTES, slot);
+      if (newRef === 0) return 0;
+    } else if (rows.isWhole(row)) newRef = this.toBlock(row, source, at - HEADER_BYTES, slot);
+    else space.rewrite(row, index, source, at - HEADER_BYTES, slot);
+    this.counters.shortenZpage(rows.kind(newRef >>> SLOT_BITS), savedBytes);
     this.compactor.freed(slotBytes(before) - slotBytes(slot));
     space.sizesChanged();
     return newRef;
+  }
+
+  /**
+   * Stores header and zpage at `source[at]` in another place, and frees the old one. @returns the
+   * ref there, or 0 without room: then nothing has changed.
+   */
+  private toPlace(
+    row: number,
+    index: number,
+    source: Uint8Array,
+    at: number,
+    slot: number,
+  ): number {
+    const { rows, space, hand } = this;
+    const kind = rows.kind(row);
+    const target = space.fit(bytesFor(slotZpageBytes(slot)), kind) || space.grow(kind);
+    if (target === 0) return 0;
+    const ref = space.store(target, source, at, hand.kept(kind, slot));
+    if (rows.isWhole(row)) {
+      this.counters.whole[kind] -= 1;
+      space.giveBlock(row);
+    } else space.drop(row, index, rows.slot(row, index));
+    return ref;
   }
 
   /** Ends a whole page: header and zpage at `source[at]` go to a block. @returns the ref there. */

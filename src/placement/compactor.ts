@@ -12,6 +12,7 @@
  *
  * Not here: how a block shrinks, and which block has room (block-space.ts).
  */
+import { assert } from "../core/assert.ts";
 import { EPHEMERAL, PERSISTENT } from "../core/kind.ts";
 import { FRAME_BYTES, PAGE_BYTES } from "../core/limits.ts";
 import type { FramePool } from "../frames/frame-pool.ts";
@@ -90,8 +91,12 @@ export class Compactor {
     return usableBytes - this.unusable;
   }
 
-  /** Whether few frames are free although blocks have free bytes. */
-  get isShort(): boolean {
+  /** A step for a put that comes next, if few frames are free although blocks have free bytes. */
+  makeReady(): void {
+    if (this.isShort) this.compactBriefly();
+  }
+
+  private get isShort(): boolean {
     const { limit, framesUsed } = this.frames;
     return limit - framesUsed < FRAMES_READY && this.space.usableBytes > FRAMES_READY * FRAME_BYTES;
   }
@@ -140,6 +145,7 @@ export class Compactor {
    */
   private compactOne(countMax: number): boolean {
     const { space, frames, tried } = this;
+    assert(frames.journal?.isOpen !== true, "compaction is no part of another operation");
     const before = frames.framesUsed;
     let merged = 0;
     let isEnd = true;
@@ -163,9 +169,10 @@ export class Compactor {
   /** Moves zpages of the block to others, until a frame comes free or no other has room. */
   private evacuate(row: number): void {
     const { rows, space, scratch, sink } = this;
+    const { journal } = this.frames;
     const kind = rows.kind(row);
     space.unlist(row);
-    for (let index = 0; index < rows.slotCount(row); index += 1) {
+    for (let index = 0; rows.isUsed(row) && index < rows.slotCount(row); index += 1) {
       if (rows.freeBytes(row) >= FRAME_BYTES && rows.frameCount(row) > 1) break;
       const slot = rows.slot(row, index);
       if (slot === 0) continue;
@@ -173,15 +180,15 @@ export class Compactor {
       if (target === 0) continue;
       const page = rows.page(row, slot);
       rows.read(row, slotOffset(slot), scratch, 0, HEADER_BYTES + slotZpageBytes(slot));
+      journal?.begin();
       const ref = space.store(target, scratch, 0, this.hand.kept(kind, slot));
       space.dropSlot(row, index, slot);
       this.moved(slot);
       sink.onMove(page, ref);
+      if (rows.liveCount(row) === 0) space.giveBlock(row);
+      journal?.end();
     }
-    if (rows.liveCount(row) === 0) {
-      space.giveBlock(row);
-      return;
-    }
+    if (!rows.isUsed(row)) return;
     space.list(row);
     space.shrink(row);
   }
@@ -201,8 +208,9 @@ export class Compactor {
     if (target === 0) return false;
     for (let index = 0; index < rows.slotCount(row); index += 1) {
       const slot = rows.slot(row, index);
-      if (slot !== 0) rows.setSlot(row, index, hand.kept(rows.kind(row), slot));
+      if (slot !== 0) rows.markSlot(row, index, hand.kept(rows.kind(row), slot));
     }
+    this.frames.journal?.begin();
     const count = space.merge(row, target, refs);
     for (let i = 0; i < count; i += 1) {
       const ref = refs[i] ?? 0;
@@ -211,6 +219,7 @@ export class Compactor {
       this.moved(slot);
       sink.onMove(rows.page(target, slot), ref);
     }
+    this.frames.journal?.end();
     space.shrink(target);
     return true;
   }

@@ -45,6 +45,12 @@ export class PlacementCounters {
     histogram[chunks] = (histogram[chunks] ?? 0) + 1;
   }
 
+  /** A predecessor stored the zpage. */
+  restoreZpage(kind: 0 | 1, zpageBytes: number): void {
+    this.zpages[kind] += 1;
+    this.zbytes[kind] += zpageBytes;
+  }
+
   /** A zpage was replaced with a shorter one, which is not one more that was ever stored. */
   shortenZpage(kind: 0 | 1, savedBytes: number): void {
     this.zbytes[kind] -= savedBytes;

@@ -62,9 +62,10 @@ export interface ColdZpages {
   /**
    * Replaces a live zpage with a shorter one of the same page, at `source[at]`, and settles it. Its
    * age stays. Overwrites HEADER_BYTES in front of `source[at]`. `zpageBytes` is at most
-   * ZPAGE_BYTES_MAX. There is always room. The sink hears nothing.
+   * ZPAGE_BYTES_MAX. The sink hears nothing.
    *
-   * @returns its ref, which may be another one if it was a whole page.
+   * @returns its ref, which may be another one. 0: there is no room, which may be in kept memory
+   * only. Then nothing has changed.
    */
   replace(
     ref: number,
@@ -89,9 +90,18 @@ export interface Placement {
    */
   readonly hasRoom: boolean;
 
+  /** To be called before a put, and before the operation that it is part of. May move zpages. */
+  makeReady(): void;
+
+  /**
+   * A put found no room: makes a frame free if other zpages of that kind can move together.
+   * @returns whether one came free.
+   */
+  makeFrame(): boolean;
+
   /**
    * Stores the zpage at `source[at]`, and overwrites HEADER_BYTES in front of it. PAGE_BYTES are a
-   * whole page.
+   * whole page. No other zpage moves.
    *
    * @returns its ref, or 0 when there is no room.
    */
@@ -144,6 +154,18 @@ export interface Placement {
   putBack(ref: number, as: "oldest" | "newest"): void;
 
   isLeaving(ref: number): boolean;
+
+  /**
+   * Makes everything again from kept memory of a predecessor. Nothing was put yet. @returns false
+   * when that is not possible.
+   */
+  restore(): boolean;
+
+  /** Whether the zpage of that page and that size is at `ref`, which may be any number. */
+  holds(page: number, ref: number, zpageBytes: number): boolean;
+
+  /** Frees the zpages for which `isOwned` is false, after a restore. @returns how many. */
+  freeOthers(isOwned: (page: number, ref: number) => boolean): number;
 
   /** How many frames come free when the zpage leaves, which may be a part of one. */
   framesOf(ref: number): number;

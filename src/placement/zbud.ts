@@ -119,6 +119,13 @@ export class Zbud implements Placement {
     return this.frames.hasFree || this.hasLive(EPHEMERAL);
   }
 
+  /** Nothing moves. */
+  makeReady(): void {}
+
+  makeFrame(): boolean {
+    return false;
+  }
+
   put(
     source: Uint8Array,
     at: number,
@@ -300,6 +307,19 @@ export class Zbud implements Placement {
 
   hasLive(kind: Kind): boolean {
     return this.lru[kind].head !== 0;
+  }
+
+  /** Memory is not kept with zbud: the original's frames say too little. */
+  restore(): boolean {
+    return false;
+  }
+
+  holds(page: number, ref: number, zpageBytes: number): boolean {
+    return this.pageOf(ref) === page && this.zpageBytes(ref) === zpageBytes;
+  }
+
+  freeOthers(): number {
+    return 0;
   }
 
   isLeaving(ref: number): boolean {

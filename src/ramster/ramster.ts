@@ -55,7 +55,7 @@ import { PutBatches } from "./holders/put-batches.ts";
 import { RemotePages } from "./holders/remote-pages.ts";
 import { newLatencies } from "./latencies.ts";
 import type { Peers } from "./peers.ts";
-import { remotifyBackoffMs, type SelfshrinkState, selfshrink } from "./policy.ts";
+import { remotifyBackoffMs } from "./policy.ts";
 import { Remotify } from "./remotify/remotify.ts";
 import { type CopyState, copyReport, copyStateOf } from "./repair/copy-state.ts";
 import { Losses } from "./repair/losses.ts";
@@ -63,7 +63,9 @@ import { Repair } from "./repair/repair.ts";
 import { Fetches } from "./repatriate/fetches.ts";
 import { Homecoming } from "./repatriate/homecoming.ts";
 import { Repatriate } from "./repatriate/repatriate.ts";
+import { Selfshrink } from "./repatriate/selfshrink.ts";
 import type { GetAndFree, GetSink } from "./repatriate/waiters.ts";
+import { Restoring } from "./restoring.ts";
 import { Seals } from "./seals.ts";
 import type { RamsterSettings } from "./settings.ts";
 import { type Space, spaceOf, spaceReport } from "./space.ts";
@@ -73,7 +75,7 @@ const DRAIN_FETCHES = 1024;
 /** The period of housekeeping: retries, expiries and trims. */
 const TICK_MS = 100;
 
-interface Environment {
+export interface RamsterEnvironment {
   readonly memory: Memory;
   readonly clock: Clock;
   readonly random: Random;
@@ -99,13 +101,14 @@ export class Ramster implements PamOps {
   readonly zcache: Zcache;
   readonly devicePages: DevicePages;
   readonly flushes: Flushes;
+  readonly restoring: Restoring;
   readonly settings: RamsterSettings;
   private readonly peers: Peers;
   private readonly clock: Clock;
   private readonly spill: Spill | null;
   /** Null: cold pages stay as they are. */
   readonly cold: ColdTier | null;
-  private readonly presence = new Presence();
+  private readonly presence: Presence;
   private readonly remotePages: RemotePages;
   private readonly records: CopyRecords;
   private readonly lenders: Lenders;
@@ -116,18 +119,19 @@ export class Ramster implements PamOps {
   private readonly repair: Repair;
   private readonly seals: Seals | null;
   private readonly handle = new Handle();
-  private readonly shrinkState: SelfshrinkState = { lastPages: 0, inertiaLeft: 0 };
+  private readonly selfshrink: Selfshrink;
   private readonly timers: Timers;
   private readonly trims: Slices;
   private readonly roomListeners: Array<() => void> = [];
   private pumpSoon = false;
 
-  constructor(env: Environment, settings: RamsterSettings) {
+  constructor(env: RamsterEnvironment, settings: RamsterSettings) {
     this.settings = settings;
     this.peers = env.peers;
     this.clock = env.clock;
     this.timers = new Timers(env.clock);
-    const { counters, latencies, presence } = this;
+    const { counters, latencies, timers } = this;
+    const presence = new Presence(env.memory);
     const pumpSoon = (): void => this.pumpAtEndOfTurn();
     const onRoom = (): void => this.notifyRoom();
     const zcache = new Zcache({ ...env, remote: this }, settings);
@@ -150,9 +154,13 @@ export class Ramster implements PamOps {
     this.losses = new Losses({ ...holders, puts });
     this.repair = new Repair({ ...holders, puts, remotify, repatriate });
     this.homecoming = new Homecoming(zcache, repatriate);
+    const { homecoming, repair } = this;
+    this.selfshrink = new Selfshrink({ timers, counters, homecoming, repair }, settings);
+    this.restoring = new Restoring({ ...holders, repair, flushes: this.flushes });
     this.devicePages = new DevicePages(zcache, this.homecoming);
     this.trims = new Slices(env.clock, () => zcache.compact() || zcache.trim());
     this.zcache = zcache;
+    this.presence = presence;
     this.spill = spill;
     this.remotePages = remotePages;
     this.lenders = lenders;
@@ -168,7 +176,7 @@ export class Ramster implements PamOps {
     this.timers.every("trickle", trickle.firstMs, trickle.periodMs, () => {
       if (this.target !== null) this.remotify.allowTrickle(this.settings.trickle.frames);
     });
-    this.restartSelfshrink();
+    this.selfshrink.start();
   }
 
   stop(): void {
@@ -178,7 +186,7 @@ export class Ramster implements PamOps {
   /** Sets the period of selfshrink from now on. */
   setSelfshrinkInterval(intervalMs: number): void {
     this.settings.selfshrink.intervalMs = intervalMs;
-    if (this.timers.has("selfshrink")) this.restartSelfshrink();
+    if (this.timers.has("selfshrink")) this.selfshrink.start();
   }
 
   /** Gives all memory back. Nothing may be called afterwards. */
@@ -191,6 +199,7 @@ export class Ramster implements PamOps {
     this.repatriate.close();
     this.seals?.close();
     this.spill?.close();
+    this.presence.close();
     this.cold?.close();
     this.zcache.close();
   }
@@ -529,7 +538,7 @@ export class Ramster implements PamOps {
     this.spill?.verify(away.filter(({ copies }) => hasCopy(copies, SPILL)));
   }
 
-  private openSpill(env: Environment, settings: RamsterSettings): Spill | null {
+  private openSpill(env: RamsterEnvironment, settings: RamsterSettings): Spill | null {
     const { disk } = env;
     if (disk === null) return null;
     const onReady = (): void => this.pumpAtEndOfTurn();
@@ -575,24 +584,5 @@ export class Ramster implements PamOps {
         this.peers.unwant(node);
       }
     });
-  }
-
-  private restartSelfshrink(): void {
-    const { intervalMs } = this.settings.selfshrink;
-    this.timers.every("selfshrink", intervalMs, intervalMs, () => {
-      if (this.settings.selfshrink.enabled) this.shrink();
-    });
-  }
-
-  /**
-   * Selfshrink: brings some remote pages home. Pages at risk that no holder takes a copy of come
-   * home even while the number of remote pages grows.
-   */
-  private shrink(): void {
-    const { selfshrink: settings } = this.settings;
-    const pages = this.counters.remote_pers_pages + this.counters.remote_eph_pages;
-    const count = selfshrink(this.shrinkState, pages, settings);
-    const risky = this.repair.bringHome(Math.min(settings.pagesMax, this.homecoming.room));
-    this.homecoming.bring(count - risky);
   }
 }

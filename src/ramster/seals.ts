@@ -11,7 +11,8 @@
  * The tag of each page stays here, in a row with the number of its page. So a holder cannot give
  * back an older version with the tag of that version. A row is never cleared. It is read only for
  * the version that is remote by its record, and that version was sealed last. Versions only grow,
- * so no older version is sealed into the row later.
+ * so no older version is sealed into the row later. For the same reason the rows need no journal
+ * in kept memory.
  *
  * Not here: the cipher (security/page-seal.ts), and what happens to a page that does not open
  * (repatriate.ts).
@@ -46,6 +47,7 @@ export class Seals {
       rowCountMax: numbers.max,
       wordsPerRow: SEAL_TAG_WORDS,
       pinnedRows: numbers.pinnedMax,
+      name: "seals",
     });
     this.opened = emptyZpage(new Uint8Array(PAGE_BYTES));
   }

@@ -61,11 +61,13 @@ export class Entries {
       rowCountMax: pageCountMax,
       wordsPerRow: WORDS_PER_SINGLE,
       pinnedRows: pinnedPages,
+      name: "singles",
     });
     this.leaves = new Table(memory, {
       rowCountMax: leafCount,
       wordsPerRow: WORDS_PER_LEAF,
       pinnedRows: pinnedPages > 0 ? leafCount : 0,
+      name: "leaves",
     });
     this.singleHash = new HashIndex(memory, this.singles, (row) => hashOfSingle(this.singles, row));
     this.leafHash = new HashIndex(memory, this.leaves, (row) => hashOfLeaf(this.leaves, row));
@@ -113,7 +115,8 @@ export class Entries {
   /** The leaf for the page, or 0. */
   findLeaf(object: number, index: number): number {
     const first = index & ~SLOT;
-    if (this.isLeafOf(this.lastLeaf, object, first)) return numberOfLeaf(this.lastLeaf);
+    const { lastLeaf } = this;
+    if (lastLeaf !== 0 && this.isLeafOf(lastLeaf, object, first)) return numberOfLeaf(lastLeaf);
     let row = this.leafHash.headOf(leafHashOf(object, index));
     while (row !== 0) {
       if (this.isLeafOf(row, object, first)) {
@@ -134,8 +137,8 @@ export class Entries {
   newSingle(object: number, index: number): number {
     const row = this.singles.take();
     if (row === 0) return 0;
-    this.singles.set(row, ENTRY_OBJECT, object);
-    this.singles.set(row, ENTRY_INDEX, index);
+    this.singles.setKept(row, ENTRY_OBJECT, object);
+    this.singles.setKept(row, ENTRY_INDEX, index);
     this.singleHash.insert(row, pageHashOf(object, index));
     return numberOfSingle(row);
   }
@@ -144,9 +147,9 @@ export class Entries {
   newLeaf(object: number, index: number): number {
     const row = this.leaves.take();
     if (row === 0) return 0;
-    this.leaves.set(row, ENTRY_OBJECT, object);
-    this.leaves.set(row, ENTRY_INDEX, index & ~SLOT);
-    this.leaves.set(row, LEAF_MASK, 0);
+    this.leaves.setKept(row, ENTRY_OBJECT, object);
+    this.leaves.setKept(row, ENTRY_INDEX, index & ~SLOT);
+    this.leaves.setKept(row, LEAF_MASK, 0);
     this.leafHash.insert(row, leafHashOf(object, index));
     return numberOfLeaf(row);
   }
@@ -155,7 +158,7 @@ export class Entries {
     const { singles } = this;
     const row = positionOf(single);
     this.singleHash.remove(row, hashOfSingle(singles, row));
-    singles.set(row, ENTRY_OBJECT, 0);
+    singles.setKept(row, ENTRY_OBJECT, 0);
     singles.give(row);
   }
 
@@ -164,7 +167,7 @@ export class Entries {
     const { leaves } = this;
     const row = leafRow(leaf);
     this.leafHash.remove(row, hashOfLeaf(leaves, row));
-    leaves.set(row, ENTRY_OBJECT, 0);
+    leaves.setKept(row, ENTRY_OBJECT, 0);
     leaves.give(row);
   }
 
@@ -174,6 +177,7 @@ export class Entries {
     return this.leaves.get(leafRow(entry), word);
   }
 
+  /** Sets a link: a successor makes them again. */
   set(entry: number, word: number, value: number): void {
     if ((entry & LEAF_BIT) === 0) this.singles.set(positionOf(entry), word, value);
     else this.leaves.set(leafRow(entry), word, value);
@@ -185,8 +189,8 @@ export class Entries {
   }
 
   setPageWord(page: number, word: number, value: number): void {
-    if ((page & LEAF_BIT) === 0) this.singles.set(positionOf(page), SINGLE_PAGE + word, value);
-    else this.leaves.set(leafRow(page), slotWord(page) + word, value);
+    if ((page & LEAF_BIT) === 0) this.singles.setKept(positionOf(page), SINGLE_PAGE + word, value);
+    else this.leaves.setKept(leafRow(page), slotWord(page) + word, value);
   }
 
   /** Whether the number is that of a page. */
@@ -203,7 +207,47 @@ export class Entries {
   }
 
   setMask(leaf: number, mask: number): void {
-    this.leaves.set(leafRow(leaf), LEAF_MASK, mask);
+    this.leaves.setKept(leafRow(leaf), LEAF_MASK, mask);
+  }
+
+  /**
+   * Makes tables and hashes again from the rows of a predecessor. `isGood` is asked once for each
+   * entry, and puts it on its list. A bad one is dropped: its object or index cannot be right, or
+   * another entry has its pages.
+   *
+   * @returns false when that is not possible.
+   */
+  restore(isGood: (entry: number) => boolean): boolean {
+    const { singles, leaves } = this;
+    const isRestored = leaves.restore((row) => {
+      const object = leaves.get(row, ENTRY_OBJECT);
+      if (object === 0) return false;
+      const index = leaves.get(row, ENTRY_INDEX);
+      const isRight = (index & SLOT) === 0 && leaves.get(row, LEAF_MASK) !== 0;
+      if (isRight && this.findLeaf(object, index) === 0 && isGood(numberOfLeaf(row))) {
+        this.leafHash.insert(row, hashOfLeaf(leaves, row));
+        return true;
+      }
+      leaves.set(row, ENTRY_OBJECT, 0);
+      leaves.set(row, LEAF_MASK, 0);
+      return false;
+    });
+    return (
+      isRestored &&
+      singles.restore((row) => {
+        const object = singles.get(row, ENTRY_OBJECT);
+        if (object === 0) return false;
+        const index = singles.get(row, ENTRY_INDEX);
+        const leaf = this.findLeaf(object, index);
+        const isTaken = leaf !== 0 && hasSlot(this.mask(leaf), index);
+        if (!isTaken && this.findSingle(object, index) === 0 && isGood(numberOfSingle(row))) {
+          this.singleHash.insert(row, hashOfSingle(singles, row));
+          return true;
+        }
+        singles.set(row, ENTRY_OBJECT, 0);
+        return false;
+      })
+    );
   }
 
   close(): void {

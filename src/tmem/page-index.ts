@@ -170,6 +170,40 @@ export class PageIndex {
     return this.firstOf(this.entries.get(entryOf(page), ENTRY_NEXT));
   }
 
+  /**
+   * Makes the index again from the entries of a predecessor. The objects are restored, and have no
+   * pages. `isGood` is asked once for each page, whose words it may change.
+   *
+   * @returns false when that is not possible.
+   */
+  restore(isObject: (row: number) => boolean, isGood: (page: number) => boolean): boolean {
+    const { entries } = this;
+    const isRestored = entries.restore((entry) => {
+      const object = entries.get(entry, ENTRY_OBJECT);
+      if (!isObject(object) || !this.restoreEntry(entry, isGood)) return false;
+      this.list(entry, object);
+      return true;
+    });
+    return isRestored && this.count <= this.pageCountMax;
+  }
+
+  /** @returns whether a page of the entry is good. */
+  private restoreEntry(entry: number, isGood: (page: number) => boolean): boolean {
+    if (!isLeaf(entry)) {
+      if (!isGood(entry)) return false;
+      this.count += 1;
+      return true;
+    }
+    const { entries } = this;
+    let mask = entries.mask(entry);
+    for (let left = mask; left !== 0; left &= left - 1) {
+      if (isGood(entry | lowest(left))) this.count += 1;
+      else mask &= ~(left & -left);
+    }
+    entries.setMask(entry, mask);
+    return mask !== 0;
+  }
+
   close(): void {
     this.entries.close();
   }

@@ -9,7 +9,12 @@ export interface PoolOptions {
    * another place for a page, such as a block device. The original refuses them.
    */
   storeWhole: boolean;
+  /** How a successor finds the pool again (core/journal.ts). None: it does not. */
+  key?: PoolKey | null;
 }
+
+/** Four words. What they mean is known where the pool is used. */
+export type PoolKey = readonly [number, number, number, number];
 
 export class Pool {
   /** The number within the client, which callers use. */
@@ -20,6 +25,7 @@ export class Pool {
   row: number;
   readonly persistent: boolean;
   readonly storeWhole: boolean;
+  readonly key: PoolKey | null;
   objects: RowList;
   pageCount = 0;
   /** Its pages with a zpage, here or at holders, by codec id. Includes those that are being freed. */
@@ -41,6 +47,7 @@ export class Pool {
     this.byCodec = identity.byCodec ?? new Int32Array(CODECS_END);
     this.persistent = options.persistent;
     this.storeWhole = options.storeWhole;
+    this.key = options.key ?? null;
   }
 
   /** A page of this version was added. */

@@ -26,13 +26,12 @@
  * Not here: bytes, frames, peers. Storage is freed through PageOps.
  */
 import { assert } from "../core/assert.ts";
-import { Handle } from "../core/handle.ts";
-import { CODECS_END, PINNED_OBJECTS, POOLS_PER_CLIENT_MAX, VERSION_END } from "../core/limits.ts";
-import { RowList } from "../core/list.ts";
+import type { Handle } from "../core/handle.ts";
+import type { Journal } from "../core/journal.ts";
+import { CODECS_END, POOLS_PER_CLIENT_MAX, VERSION_BLOCK, VERSION_END } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
-import { Table } from "../core/table.ts";
-import { HashIndex, objectHashOf } from "./hash-index.ts";
+import { Objects } from "./objects.ts";
 import { PageIndex } from "./page-index.ts";
 import type { PageOps } from "./pamops.ts";
 import {
@@ -45,19 +44,9 @@ import {
   TAG_MASK,
   VERSION_HI_SHIFT,
 } from "./pampd.ts";
-import { Pool, type PoolOptions } from "./pool.ts";
-import {
-  OBJECT_FIRST,
-  OBJECT_NEXT,
-  OBJECT_OID,
-  OBJECT_PAGES,
-  OBJECT_POOL,
-  OBJECT_PREV,
-  PAGE_A,
-  PAGE_B,
-  PAGE_VERSION_LO,
-  WORDS_PER_OBJECT,
-} from "./rows.ts";
+import type { Pool, PoolOptions } from "./pool.ts";
+import { Pools } from "./pools.ts";
+import { PAGE_A, PAGE_B, PAGE_VERSION_LO } from "./rows.ts";
 import { type Walk, Walks } from "./walk.ts";
 
 /** The answer of `claim` to a version that is too old. */
@@ -65,6 +54,16 @@ export const CLAIM_STALE = -1;
 
 /** The client that is the node itself. */
 export const LOCAL_CLIENT = 0xffff;
+
+/** What is true of a page that a predecessor left. */
+export const VERDICT = {
+  GOOD: 0,
+  /** Its bytes cannot be had: a get is an error. */
+  LOST: 1,
+  /** It is as if it had never been put. */
+  GONE: 2,
+} as const;
+export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
 export interface TmemOptions {
   pageCountMax: number;
@@ -83,27 +82,23 @@ export class Tmem {
   /** Pages whose copies are all lost. */
   lostCount = 0;
   private readonly pages: PageIndex;
-  private readonly objects: Table;
-  private readonly objectHash: HashIndex;
-  private readonly pools: Array<Pool | null> = [null];
-  private readonly clients = new Map<number, Array<Pool | null>>();
+  private readonly objects: Objects;
+  private readonly pools: Pools;
+  private readonly journal: Journal | null;
   private readonly ops: PageOps;
-  /** For the hash of an object's oid. */
-  private readonly scratch = new Handle();
   private lastVersion = 0;
-  private nextPoolId = 0;
+  /** The last version that a successor will not use. */
+  private versionEnd = Number.POSITIVE_INFINITY;
   readonly walks: Walks;
 
   constructor(memory: Memory, options: TmemOptions, ops: PageOps) {
     this.ops = ops;
-    this.objects = new Table(memory, {
-      rowCountMax: options.objectCountMax,
-      wordsPerRow: WORDS_PER_OBJECT,
-      pinnedRows: Math.min(options.pinnedPages ?? 0, PINNED_OBJECTS),
-    });
-    this.pages = new PageIndex(memory, this.objects, ops, options);
+    this.journal = memory.journal;
+    if (memory.journal !== null) this.versionEnd = 0;
+    this.objects = new Objects(memory, options);
+    this.pools = new Pools(memory, this.objects.rows);
+    this.pages = new PageIndex(memory, this.objects.rows, ops, options);
     this.walks = new Walks(this.pages, this);
-    this.objectHash = new HashIndex(memory, this.objects, (object) => this.hashOfObject(object));
   }
 
   get pageCount(): number {
@@ -111,12 +106,12 @@ export class Tmem {
   }
 
   get objectCount(): number {
-    return this.objects.rowCount;
+    return this.objects.count;
   }
 
   /** Bytes of all rows and buckets in use. */
   get usedBytes(): number {
-    return this.pages.usedBytes + this.objects.usedBytes + this.objectHash.usedBytes;
+    return this.pages.usedBytes + this.objects.usedBytes;
   }
 
   /** One past the highest page number in use: the bound of a scan with `pageAfter`. */
@@ -136,13 +131,8 @@ export class Tmem {
    * so that a freed id is reused last. Ids marked with 1 in `busy` are skipped.
    */
   newPool(client: number, options: PoolOptions, busy: Uint8Array | null = null): Pool | null {
-    for (let i = 0; i < POOLS_PER_CLIENT_MAX; i += 1) {
-      const id = (this.nextPoolId + i) % POOLS_PER_CLIENT_MAX;
-      if (busy?.[id] === 1 || this.pool(client, id) !== null) continue;
-      this.nextPoolId = id + 1;
-      return this.addPool(client, id, options);
-    }
-    return null;
+    const id = this.pools.isFull ? -1 : this.pools.freeId(client, busy);
+    return id === -1 ? null : this.pools.add(client, id, options);
   }
 
   /**
@@ -153,16 +143,16 @@ export class Tmem {
     if (pool !== null) {
       return pool.persistent === options.persistent ? pool : STATUS.POOL_MISMATCH;
     }
-    if (id >= POOLS_PER_CLIENT_MAX) return STATUS.POOLS_FULL;
-    return this.addPool(client, id, options);
+    if (id >= POOLS_PER_CLIENT_MAX || this.pools.isFull) return STATUS.POOLS_FULL;
+    return this.pools.add(client, id, options);
   }
 
   pool(client: number, id: number): Pool | null {
-    return this.clients.get(client)?.[id] ?? null;
+    return this.pools.named(client, id);
   }
 
   poolsOf(client: number): Pool[] {
-    return this.slotsOf(client).filter((pool) => pool !== null);
+    return this.pools.of(client);
   }
 
   /** Frees and removes up to `countMax` pages of the pool. @returns how many. */
@@ -177,56 +167,45 @@ export class Tmem {
 
   /** Takes the pool's name away. Its pages are doomed until `forget`. */
   removePool(pool: Pool): void {
-    this.slotsOf(pool.client)[pool.id] = null;
-    pool.isDoomed = true;
+    this.pools.doom(pool);
     if (pool.pageCount === 0) this.forget(pool);
   }
 
   /** Moves all pages of the pool to a doomed pool. @returns that pool. */
   detach(pool: Pool): Pool {
-    const { id, client, row, objects, byCodec } = pool;
-    const doomed = new Pool({ id, client, row, objects, byCodec }, pool);
-    doomed.isDoomed = true;
+    const doomed = this.pools.detach(pool);
     doomed.pageCount = pool.pageCount;
-    this.pools[row] = doomed;
-    pool.row = this.freePoolRow();
-    pool.objects = this.newObjectList();
     pool.removed(pool.pageCount);
-    this.pools[pool.row] = pool;
     return doomed;
   }
 
   /** Moves all pages under the oid to a doomed pool. @returns that pool. */
   detachObject(pool: Pool, handle: Handle): Pool {
-    const object = this.findObject(pool, handle);
-    const count = this.objects.get(object, OBJECT_PAGES);
-    const { id, client, byCodec } = pool;
-    const row = this.freePoolRow();
-    const doomed = new Pool({ id, client, row, objects: this.newObjectList(), byCodec }, pool);
-    doomed.isDoomed = true;
-    doomed.pageCount = count;
-    this.pools[row] = doomed;
+    const object = this.objects.find(pool.row, handle);
+    const count = this.objects.pageCount(object);
     this.walks.objectLeaves(object);
-    this.objectHash.remove(object, this.hashOfObject(object));
     pool.objects.remove(object);
     pool.removed(count);
-    this.objects.set(object, OBJECT_POOL, row);
+    this.journal?.begin();
+    const doomed = this.pools.addDoomed(pool);
+    this.objects.moveTo(object, doomed.row);
+    this.journal?.end();
+    doomed.pageCount = count;
     doomed.objects.append(object);
-    this.objectHash.insert(object, this.hashOfObject(object));
     return doomed;
   }
 
   /** Removes a doomed pool that has no pages. */
   forget(pool: Pool): void {
     assert(pool.isDoomed && pool.pageCount === 0);
-    this.pools[pool.row] = null;
+    this.pools.remove(pool);
   }
 
   // Pages by handle.
 
   /** The page under the handle, or 0. */
   find(pool: Pool, handle: Handle): number {
-    const object = this.findObject(pool, handle);
+    const object = this.objects.find(pool.row, handle);
     return object === 0 ? 0 : this.pages.find(object, handle.index);
   }
 
@@ -239,7 +218,7 @@ export class Tmem {
    * CLAIM_STALE: the handle has a newer version, and nothing has changed.
    */
   claim(pool: Pool, handle: Handle, version: number): number {
-    let object = this.findObject(pool, handle);
+    let object = this.objects.find(pool.row, handle);
     let page = object === 0 ? 0 : this.pages.find(object, handle.index);
     if (page !== 0) {
       if (this.version(page) > version) return CLAIM_STALE;
@@ -257,10 +236,10 @@ export class Tmem {
       if (object === 0) return 0;
       page = this.pages.add(object, handle.index);
       if (page !== 0) {
-        this.objects.set(object, OBJECT_PAGES, this.objects.get(object, OBJECT_PAGES) + 1);
+        this.objects.setPageCount(object, this.objects.pageCount(object) + 1);
         pool.pageCount += 1;
       } else {
-        if (this.objects.get(object, OBJECT_PAGES) === 0) this.removeObject(object);
+        if (this.objects.pageCount(object) === 0) this.removeObject(object);
         return 0;
       }
     }
@@ -275,7 +254,15 @@ export class Tmem {
   /** The next version of a page owned here. Versions only grow while this index lives. */
   nextVersion(): number {
     this.lastVersion += 1;
+    if (this.lastVersion > this.versionEnd) this.reserveVersions();
     return this.lastVersion;
+  }
+
+  private reserveVersions(): void {
+    this.versionEnd += VERSION_BLOCK;
+    this.journal?.begin();
+    this.pools.rows.setVersionEnd(this.versionEnd);
+    this.journal?.end();
   }
 
   /** The newest version so far. No page owned here has a newer one. */
@@ -285,41 +272,47 @@ export class Tmem {
 
   /** Frees the storage of the page and removes it. */
   flush(page: number): void {
+    this.journal?.begin();
     this.ops.free(page);
-    this.remove(page);
+    this.removePage(page, true);
+    this.journal?.end();
   }
 
   /** How many pages are under the oid. */
   pagesUnder(pool: Pool, handle: Handle): number {
-    const object = this.findObject(pool, handle);
-    return object === 0 ? 0 : this.objects.get(object, OBJECT_PAGES);
+    const object = this.objects.find(pool.row, handle);
+    return object === 0 ? 0 : this.objects.pageCount(object);
   }
 
   /** Frees and removes every page under the oid. @returns how many there were. */
   flushObject(pool: Pool, handle: Handle): number {
-    const object = this.findObject(pool, handle);
+    const object = this.objects.find(pool.row, handle);
     if (object === 0) return 0;
     // The object goes with its last page.
-    const count = this.objects.get(object, OBJECT_PAGES);
+    const count = this.objects.pageCount(object);
     for (let left = count; left > 0; left -= 1) this.freeFirst(object);
     return count;
   }
 
   /** Begins to flush the pages up to `version`, of the pool or of one object. */
   beginWalk(pool: Pool, handle: Handle | null, version: number): Walk {
-    return this.walks.begin(pool, version, handle && this.findObject(pool, handle));
+    return this.walks.begin(pool, version, handle && this.objects.find(pool.row, handle));
   }
 
   /** Removes the page, and its object with its last page. The caller keeps or frees the storage. */
   remove(page: number): void {
+    this.journal?.begin();
     this.removePage(page, true);
+    this.journal?.end();
   }
 
   /** Flushes the object's first page. The other ones follow, so none of them moves. */
   private freeFirst(object: number): void {
     const page = this.pages.first(object);
+    this.journal?.begin();
     this.ops.free(page);
     this.removePage(page, false);
+    this.journal?.end();
   }
 
   private removePage(page: number, mayMove: boolean): void {
@@ -329,8 +322,8 @@ export class Tmem {
     this.count(pool, page, -1);
     this.pages.remove(page, mayMove);
     pool.removed(1);
-    const left = this.objects.get(object, OBJECT_PAGES) - 1;
-    this.objects.set(object, OBJECT_PAGES, left);
+    const left = this.objects.pageCount(object) - 1;
+    this.objects.setPageCount(object, left);
     if (left === 0) this.removeObject(object);
   }
 
@@ -380,19 +373,25 @@ export class Tmem {
 
   /** A fetch of the remote page begins. Until `endTransit` the page's place is the fetch's row. */
   startTransit(page: number, fetch: number): void {
+    this.journal?.begin();
     this.pages.set(page, PAGE_A, this.pages.get(page, PAGE_A) | IN_TRANSIT_BIT);
     this.pages.set(page, PAGE_B, fetch);
+    this.journal?.end();
   }
 
   /** The fetch has ended. The page is remote, with these copies. */
   endTransit(page: number, copies: number): void {
+    this.journal?.begin();
     this.pages.set(page, PAGE_A, this.pages.get(page, PAGE_A) & ~IN_TRANSIT_BIT);
     this.pages.set(page, PAGE_B, copies);
+    this.journal?.end();
   }
 
   /** Where the page is from now on: its ref or its copies. It is not in transit. */
   setPlace(page: number, place: number): void {
+    this.journal?.begin();
     this.pages.set(page, PAGE_B, place);
+    this.journal?.end();
   }
 
   /**
@@ -402,8 +401,10 @@ export class Tmem {
     const pool = this.poolOf(page);
     this.count(pool, page, -1);
     const a = this.pages.get(page, PAGE_A);
+    this.journal?.begin();
     this.pages.set(page, PAGE_A, describe(a, tag, zpageBytes, codec));
     this.pages.set(page, PAGE_B, place);
+    this.journal?.end();
     this.count(pool, page, 1);
   }
 
@@ -425,15 +426,65 @@ export class Tmem {
   /** Fills `handle` with that of the page. */
   readHandle(page: number, handle: Handle): void {
     const object = this.pages.objectOf(page);
-    this.readOid(object, handle);
+    this.objects.readOid(object, handle);
     handle.index = this.pages.indexOf(page) >>> 0;
     handle.pool = this.poolOfObject(object).id;
   }
 
+  /**
+   * Makes the index again from the kept memory of a predecessor. `judge` is asked once for each
+   * page, whose pool, handle and descriptor it may read.
+   *
+   * @returns false when that is not possible.
+   */
+  restore(judge: (page: number, pool: Pool) => Verdict): boolean {
+    const { objects, pages, pools } = this;
+    this.versionEnd = pools.rows.versionEnd;
+    this.lastVersion = this.versionEnd;
+    pools.restore();
+    const isPool = (row: number, object: number): boolean => {
+      if (!pools.rows.isUsed(row)) return false;
+      pools.at(row).objects.append(object);
+      return true;
+    };
+    const isObject = (object: number): boolean => objects.isTaken(object);
+    const isPage = (page: number): boolean => this.restorePage(page, judge);
+    if (!objects.restore(isPool) || !pages.restore(isObject, isPage)) return false;
+    for (const pool of [...pools.all()]) {
+      this.removeEmpty(pool);
+      if (pool.isDoomed && pool.pageCount === 0) this.forget(pool);
+    }
+    return true;
+  }
+
+  /** Removes objects without pages: none was good. */
+  private removeEmpty(pool: Pool): void {
+    for (let object = pool.objects.head; object !== 0; ) {
+      const next = pool.objects.next(object);
+      if (this.objects.pageCount(object) === 0) this.removeObject(object);
+      object = next;
+    }
+  }
+
+  private restorePage(page: number, judge: (page: number, pool: Pool) => Verdict): boolean {
+    const object = this.pages.objectOf(page);
+    const pool = this.poolOfObject(object);
+    const verdict = judge(page, pool);
+    if (verdict === VERDICT.GONE) return false;
+    if (verdict === VERDICT.LOST) {
+      this.pages.set(page, PAGE_A, describe(this.pages.get(page, PAGE_A), TAG.LOST, 0, 0));
+    }
+    this.objects.setPageCount(object, this.objects.pageCount(object) + 1);
+    pool.pageCount += 1;
+    pool.noteVersion(this.version(page));
+    this.count(pool, page, 1);
+    return true;
+  }
+
   close(): void {
     this.pages.close();
+    this.pools.close();
     this.objects.close();
-    this.objectHash.close();
   }
 
   /**
@@ -447,14 +498,13 @@ export class Tmem {
     let lost = 0;
     let objects = 0;
     let zbytes = 0;
-    for (const pool of this.pools) {
-      if (pool === null) continue;
+    for (const pool of this.pools.all()) {
       const byCodec = found.get(pool.byCodec) ?? new Int32Array(CODECS_END);
       found.set(pool.byCodec, byCodec);
       let poolPages = 0;
       let poolObjects = 0;
       for (let object = pool.objects.head; object !== 0; object = pool.objects.next(object)) {
-        assert(this.objects.get(object, OBJECT_POOL) === pool.row, "pool of an object");
+        assert(this.objects.poolOf(object) === pool.row, "pool of an object");
         poolPages += this.verifyObject(object, (page) => {
           const a = this.pages.get(page, PAGE_A);
           if ((a & TAG_MASK) === TAG.LOST) lost += 1;
@@ -483,110 +533,31 @@ export class Tmem {
     assert(pages === this.pages.pageCount, "pages in all");
     assert(lost === this.lostCount, "lost pages");
     this.pages.verifyCount();
-    assert(objects === this.objects.rowCount, "objects in all");
+    assert(objects === this.objects.count, "objects in all");
   }
 
   private verifyObject(object: number, visit: (page: number) => void): number {
-    let inChain = this.objectHash.headOf(this.hashOfObject(object));
-    while (inChain !== 0 && inChain !== object) inChain = this.objects.get(inChain, 0);
-    assert(inChain === object, "object is not in its hash chain");
+    assert(this.objects.isInChain(object), "object is not in its hash chain");
     const count = this.pages.verify(object, (page) => {
       assert(this.tag(page) !== TAG.NONE, "page without storage");
       visit(page);
     });
-    assert(count > 0 && count === this.objects.get(object, OBJECT_PAGES), "pages of an object");
+    assert(count > 0 && count === this.objects.pageCount(object), "pages of an object");
     return count;
   }
 
-  private slotsOf(client: number): Array<Pool | null> {
-    let slots = this.clients.get(client);
-    if (slots === undefined) {
-      slots = [];
-      this.clients.set(client, slots);
-    }
-    return slots;
-  }
-
-  private addPool(client: number, id: number, options: PoolOptions): Pool {
-    const row = this.freePoolRow();
-    const pool = new Pool({ id, client, row, objects: this.newObjectList() }, options);
-    this.pools[row] = pool;
-    const slots = this.slotsOf(client);
-    while (slots.length < id) slots.push(null);
-    slots[id] = pool;
-    return pool;
-  }
-
-  private freePoolRow(): number {
-    const free = this.pools.indexOf(null, 1);
-    return free === -1 ? this.pools.length : free;
-  }
-
-  private newObjectList(): RowList {
-    return new RowList(this.objects, { prev: OBJECT_PREV, next: OBJECT_NEXT });
-  }
-
-  private findObject(pool: Pool, handle: Handle): number {
-    const hash = objectHashOf(handle.oidHash(), pool.row);
-    let object = this.objectHash.headOf(hash);
-    while (object !== 0) {
-      if (
-        this.objects.get(object, OBJECT_OID + 1) === handle.oid0lo &&
-        this.objects.get(object, OBJECT_POOL) === pool.row &&
-        this.objects.get(object, OBJECT_OID) === handle.oid0hi &&
-        this.objects.get(object, OBJECT_OID + 2) === handle.oid1hi &&
-        this.objects.get(object, OBJECT_OID + 3) === handle.oid1lo &&
-        this.objects.get(object, OBJECT_OID + 4) === handle.oid2hi &&
-        this.objects.get(object, OBJECT_OID + 5) === handle.oid2lo
-      ) {
-        return object;
-      }
-      object = this.objects.get(object, 0);
-    }
-    return 0;
-  }
-
   private addObject(pool: Pool, handle: Handle): number {
-    const object = this.objects.take();
-    if (object === 0) return 0;
-    this.objects.set(object, OBJECT_OID, handle.oid0hi);
-    this.objects.set(object, OBJECT_OID + 1, handle.oid0lo);
-    this.objects.set(object, OBJECT_OID + 2, handle.oid1hi);
-    this.objects.set(object, OBJECT_OID + 3, handle.oid1lo);
-    this.objects.set(object, OBJECT_OID + 4, handle.oid2hi);
-    this.objects.set(object, OBJECT_OID + 5, handle.oid2lo);
-    this.objects.set(object, OBJECT_POOL, pool.row);
-    this.objects.set(object, OBJECT_FIRST, 0);
-    this.objects.set(object, OBJECT_PAGES, 0);
-    pool.objects.append(object);
-    this.objectHash.insert(object, objectHashOf(handle.oidHash(), pool.row));
+    const object = this.objects.add(pool.row, handle);
+    if (object !== 0) pool.objects.append(object);
     return object;
   }
 
   private removeObject(object: number): void {
-    const pool = this.poolOfObject(object);
-    this.objectHash.remove(object, this.hashOfObject(object));
-    pool.objects.remove(object);
-    this.objects.give(object);
+    this.poolOfObject(object).objects.remove(object);
+    this.objects.remove(object);
   }
 
   private poolOfObject(object: number): Pool {
-    const pool = this.pools[this.objects.get(object, OBJECT_POOL)];
-    assert(pool !== undefined && pool !== null, "object without a pool");
-    return pool;
-  }
-
-  private readOid(object: number, handle: Handle): void {
-    handle.oid0hi = this.objects.get(object, OBJECT_OID);
-    handle.oid0lo = this.objects.get(object, OBJECT_OID + 1);
-    handle.oid1hi = this.objects.get(object, OBJECT_OID + 2);
-    handle.oid1lo = this.objects.get(object, OBJECT_OID + 3);
-    handle.oid2hi = this.objects.get(object, OBJECT_OID + 4);
-    handle.oid2lo = this.objects.get(object, OBJECT_OID + 5);
-  }
-
-  private hashOfObject(object: number): number {
-    this.readOid(object, this.scratch);
-    return objectHashOf(this.scratch.oidHash(), this.objects.get(object, OBJECT_POOL));
+    return this.pools.at(this.objects.poolOf(object));
   }
 }

@@ -232,8 +232,8 @@ test("localify() makes a remote record local again with the same version", () =>
   const page = zcache.tmem.find(pool, at(pool, 1));
   const bytes = new Uint8Array(PAGE_BYTES);
   const zpage = { ...zcache.readZpage(page, bytes, 8) };
-  zcache.freeLocal(zcache.tmem.place(page));
-  zcache.tmem.describe(page, TAG.REMOTE, 3, zpage.zpageBytes, zpage.codec);
+  zcache.turnRemote(page, 3);
+  expect([zcache.tmem.tag(page), zcache.tmem.place(page)]).toEqual([TAG.REMOTE, 3]);
   expect(zcache.localify(page, zpage)).toBe(true);
   expect(get(zcache, pool, 1)).toEqual(pageOf(1, 1500));
   zcache.verify();

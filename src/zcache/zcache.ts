@@ -25,6 +25,7 @@ import { CODEC, type Codec } from "../compress/codec.ts";
 import { fillPage, NOT_SAME_FILLED, sameFilledWord } from "../compress/same-filled.ts";
 import { assert } from "../core/assert.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
+import type { Journal } from "../core/journal.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../core/kind.ts";
 import { FRAME_BYTES, PAGE_BYTES, ZPAGE_BYTES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
@@ -39,8 +40,17 @@ import { TAG } from "../tmem/pampd.ts";
 import type { Pool } from "../tmem/pool.ts";
 import { CLAIM_STALE, Tmem } from "../tmem/tmem.ts";
 import { Budget, type BudgetOptions } from "./budget.ts";
-import { ZcacheCounters, type ZcacheReport } from "./counters.ts";
+import {
+  countEviction,
+  countPeaks,
+  countSameFilled,
+  ZcacheCounters,
+  type ZcacheReport,
+} from "./counters.ts";
 import { bytesByCodec, type DensityReport, densityOf, pagesByCodec } from "./density.ts";
+import { PutOperation } from "./put-operation.ts";
+import { restoreZcache } from "./restore-zcache.ts";
+import { verifyZcache } from "./verify-zcache.ts";
 
 const VERSION_AT = HANDLE_BYTES;
 const ZPAGE_AT = CHECKSUM_ZPAGE_OFFSET;
@@ -84,6 +94,8 @@ export class Zcache implements PageOps, PlacementSink {
   readonly frames: FramePool;
   readonly budget: Budget;
   private readonly memory: Memory;
+  private readonly journal: Journal | null;
+  private readonly operation: PutOperation;
   private readonly codec: Codec;
   private readonly codecs: readonly Codec[];
   private readonly remote: PamOps;
@@ -97,6 +109,7 @@ export class Zcache implements PageOps, PlacementSink {
 
   constructor(parts: ZcacheParts, options: ZcacheOptions) {
     this.memory = parts.memory;
+    this.journal = parts.memory.journal;
     this.codec = parts.codec;
     this.codecs = parts.codecs;
     this.remote = parts.remote;
@@ -107,11 +120,17 @@ export class Zcache implements PageOps, PlacementSink {
     const { frames, placement } = openPlacement(parts.memory, this, { ...options, pinned });
     this.frames = frames;
     this.placement = placement;
+    this.operation = new PutOperation(parts.memory.journal, placement);
     this.tmem = new Tmem(parts.memory, options, this);
     this.checksummer = new Checksummer(parts.memory);
     this.staging = this.checksummer.scratch;
     this.view = new DataView(this.staging.buffer, this.staging.byteOffset);
     this.staged = emptyZpage(this.staging, ZPAGE_AT);
+  }
+
+  /** Whether pages outlive the process. */
+  get isKept(): boolean {
+    return this.journal !== null;
   }
 
   /**
@@ -127,21 +146,22 @@ export class Zcache implements PageOps, PlacementSink {
       this.flushPage(pool, handle);
       return STATUS.FROZEN;
     }
-    const page = this.tmem.claim(pool, handle, this.tmem.nextVersion());
-    if (page === 0) {
-      this.counters.failed_alloc += 1;
-      return this.refused(pool, STATUS.INDEX_FULL);
-    }
+    const version = this.tmem.nextVersion();
+    this.operation.begin();
+    const page = this.tmem.claim(pool, handle, version);
+    const status = page === 0 ? STATUS.INDEX_FULL : this.store(pool, handle, page, source, at);
+    if (page !== 0 && status !== STATUS.OK) this.tmem.remove(page);
+    this.operation.end();
+    if (page === 0) this.counters.failed_alloc += 1;
+    return status === STATUS.OK ? STATUS.OK : this.refused(pool, status);
+  }
+
+  private store(pool: Pool, handle: Handle, page: number, source: Uint8Array, at: number): Status {
     const word = sameFilledWord(source, at);
-    if (word !== NOT_SAME_FILLED) {
-      this.tmem.describe(page, TAG.SAME_FILLED, word, 0, CODEC.RAW);
-      this.countSameFilled();
-      return STATUS.OK;
-    }
-    const status = this.compressAndPlace(pool, handle, page, source, at);
-    if (status === STATUS.OK) return STATUS.OK;
-    this.tmem.remove(page);
-    return this.refused(pool, status);
+    if (word === NOT_SAME_FILLED) return this.compressAndPlace(pool, handle, page, source, at);
+    this.tmem.describe(page, TAG.SAME_FILLED, word, 0, CODEC.RAW);
+    countSameFilled(this.counters);
+    return STATUS.OK;
   }
 
   /**
@@ -162,17 +182,19 @@ export class Zcache implements PageOps, PlacementSink {
       this.counters.corrupt_pages += 1;
       return STATUS.CORRUPT;
     }
+    this.operation.begin();
     const page = this.tmem.claim(pool, handle, zpage.version);
-    if (page === CLAIM_STALE) return STATUS.STALE;
-    if (page === 0) {
+    let status: Status = STATUS.OK;
+    if (page === CLAIM_STALE) status = STATUS.STALE;
+    else if (page === 0) {
       this.counters.failed_alloc += 1;
-      return this.refused(pool, STATUS.INDEX_FULL);
-    }
-    if (this.placeZpage(pool, page, size, zpage.codec, zpage.checksum) === 0) {
+      status = this.refused(pool, STATUS.INDEX_FULL);
+    } else if (this.placeZpage(pool, page, size, zpage.codec, zpage.checksum) === 0) {
       this.tmem.remove(page);
-      return this.refused(pool, STATUS.NO_ROOM);
+      status = this.refused(pool, STATUS.NO_ROOM);
     }
-    return STATUS.OK;
+    this.operation.end();
+    return status;
   }
 
   /**
@@ -183,11 +205,20 @@ export class Zcache implements PageOps, PlacementSink {
     const pool = this.tmem.poolOf(page);
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
     const kind = kindOf(pool);
-    const ref = this.placeStaged(page, kind, zpage.zpageBytes, zpage.checksum);
-    if (ref === 0) return false;
-    this.tmem.describe(page, TAG.LOCAL, ref, zpage.zpageBytes, zpage.codec);
-    this.countPeaks();
-    return true;
+    const { zpageBytes, checksum } = zpage;
+    this.placement.makeReady();
+    this.journal?.begin();
+    let ref = this.placeStaged(page, kind, zpageBytes, checksum);
+    if (ref === 0) {
+      this.journal?.end();
+      if (!this.placement.makeFrame()) return false;
+      this.journal?.begin();
+      ref = this.placeStaged(page, kind, zpageBytes, checksum);
+    }
+    if (ref !== 0) this.tmem.describe(page, TAG.LOCAL, ref, zpageBytes, zpage.codec);
+    this.journal?.end();
+    countPeaks(this.counters, this.placement.counters, this.tmem.objectCount);
+    return ref !== 0;
   }
 
   /**
@@ -255,6 +286,8 @@ export class Zcache implements PageOps, PlacementSink {
   /**
    * Replaces the zpage of a local page, one of the node's own, with the one at `source[at]`, which
    * is the same page in fewer bytes (src/cold). The version stays. The page must not be leaving.
+   *
+   * @returns false when there is no room for that, and then nothing has changed.
    */
   replaceZpage(
     page: number,
@@ -262,20 +295,18 @@ export class Zcache implements PageOps, PlacementSink {
     at: number,
     zpageBytes: number,
     codec: number,
-  ): void {
+  ): boolean {
     const { tmem, placement, scratchHandle } = this;
     assert(placement.cold !== null && tmem.tag(page) === TAG.LOCAL);
     tmem.readHandle(page, scratchHandle);
     this.memory.copy(this.staging, ZPAGE_AT, source, at, zpageBytes);
     const checksum = this.checksumOf(scratchHandle, tmem.version(page), zpageBytes, this.seed);
-    const ref = placement.cold.replace(
-      tmem.place(page),
-      this.staging,
-      ZPAGE_AT,
-      zpageBytes,
-      checksum,
-    );
-    tmem.describe(page, TAG.LOCAL, ref, zpageBytes, codec);
+    const { cold } = placement;
+    this.journal?.begin();
+    const ref = cold.replace(tmem.place(page), this.staging, ZPAGE_AT, zpageBytes, checksum);
+    if (ref !== 0) tmem.describe(page, TAG.LOCAL, ref, zpageBytes, codec);
+    this.journal?.end();
+    return ref !== 0;
   }
 
   /**
@@ -284,8 +315,11 @@ export class Zcache implements PageOps, PlacementSink {
    */
   lose(pool: Pool, handle: Handle): void {
     if (this.tmem.find(pool, handle) !== 0) return;
-    const page = this.tmem.claim(pool, handle, this.tmem.nextVersion());
+    const version = this.tmem.nextVersion();
+    this.journal?.begin();
+    const page = this.tmem.claim(pool, handle, version);
     if (page > 0) this.tmem.describe(page, TAG.LOST, 0, 0, CODEC.RAW);
+    this.journal?.end();
   }
 
   /** Counts a get that found no page. */
@@ -308,8 +342,10 @@ export class Zcache implements PageOps, PlacementSink {
   /** PageOps: frees what the page's descriptor points at. */
   free(page: number): void {
     const tag = this.tmem.tag(page);
-    if (tag === TAG.LOCAL) this.freeLocal(this.tmem.place(page));
-    else if (tag === TAG.SAME_FILLED) this.counters.same_filled_pages -= 1;
+    if (tag === TAG.LOCAL) {
+      const ref = this.tmem.place(page);
+      if (!this.operation.takes(ref)) this.placement.free(ref);
+    } else if (tag === TAG.SAME_FILLED) this.counters.same_filled_pages -= 1;
     else if (tag === TAG.REMOTE) this.remote.free(page);
   }
 
@@ -325,9 +361,13 @@ export class Zcache implements PageOps, PlacementSink {
     if (this.tmem.tag(page) === TAG.LOCAL) this.placement.setPage(this.tmem.place(page), page);
   }
 
-  /** Frees a zpage, and its frame with the last one. */
-  freeLocal(ref: number): void {
-    this.placement.free(ref);
+  /** The page is remote from now on, with these copies. Its zpage here is freed. */
+  turnRemote(page: number, copies: number): void {
+    const { tmem } = this;
+    this.journal?.begin();
+    this.placement.free(tmem.place(page));
+    tmem.describe(page, TAG.REMOTE, copies, tmem.zpageBytes(page), tmem.codec(page));
+    this.journal?.end();
   }
 
   /** PlacementSink: an ephemeral page was evicted. */
@@ -390,28 +430,22 @@ export class Zcache implements PageOps, PlacementSink {
   }
 
   /**
+   * Makes the store again from the kept memory of a predecessor. `isGood` is asked once for each
+   * remote page, whose copies it counts.
+   *
+   * @returns false when that is not possible.
+   */
+  restore(isGood: (page: number, pool: Pool) => boolean): boolean {
+    assert(this.journal !== null);
+    return restoreZcache(this, this.journal, isGood);
+  }
+
+  /**
    * Checks the index, the placement, and that each local page is that of its zpage. Cost: all
    * pages. For tests.
    */
   verify(): void {
-    this.placement.verify();
-    let sameFilled = 0;
-    let local = 0;
-    this.tmem.verify((page, pool) => {
-      const tag = this.tmem.tag(page);
-      if (tag === TAG.SAME_FILLED) sameFilled += 1;
-      if (tag !== TAG.LOCAL) return;
-      local += 1;
-      const ref = this.tmem.place(page);
-      assert(this.placement.pageOf(ref) === page, "the zpage is that of another page");
-      assert(this.placement.zpageBytes(ref) === this.tmem.zpageBytes(page), "size of a zpage");
-      this.tmem.readHandle(page, this.scratchHandle);
-      assert(this.tmem.find(pool, this.scratchHandle) === page, "handle of a page");
-    });
-    const { zpages, pageframes } = this.placement.counters;
-    assert(local === zpages[0] + zpages[1], "local pages and zpages");
-    assert(sameFilled === this.counters.same_filled_pages, "same_filled_pages");
-    assert(this.frames.framesUsed === pageframes[0] + pageframes[1], "frames");
+    verifyZcache(this);
   }
 
   close(): void {
@@ -478,18 +512,34 @@ export class Zcache implements PageOps, PlacementSink {
     const kind = kindOf(pool);
     let ref = this.placeStaged(page, kind, zpageBytes, checksum);
     if (ref === 0) {
-      this.counters.failed_getfreepages += 1;
-      for (let left = EVICTIONS_MAX; ref === 0 && left > 0; left -= 1) {
-        const isEvicted = this.placement.evict(kind);
-        this.countEviction(kind, isEvicted);
-        if (!isEvicted) return 0;
+      this.operation.split();
+      const isFree = this.placement.makeFrame();
+      this.operation.goOn();
+      if (isFree || this.journal !== null) {
         ref = this.placeStaged(page, kind, zpageBytes, checksum);
       }
+    }
+    if (ref === 0) {
+      this.counters.failed_getfreepages += 1;
+      ref = this.evictAndPlace(page, kind, zpageBytes, checksum);
       if (ref === 0) return 0;
     }
     this.tmem.describe(page, TAG.LOCAL, ref, zpageBytes, codec);
-    this.countPeaks();
+    countPeaks(this.counters, this.placement.counters, this.tmem.objectCount);
     return ref;
+  }
+
+  private evictAndPlace(page: number, kind: Kind, zpageBytes: number, checksum: number): number {
+    for (let left = EVICTIONS_MAX; left > 0; left -= 1) {
+      this.operation.split();
+      const isEvicted = this.placement.evict(kind);
+      this.operation.goOn();
+      countEviction(this.counters, kind, isEvicted);
+      if (!isEvicted) return 0;
+      const ref = this.placeStaged(page, kind, zpageBytes, checksum);
+      if (ref !== 0) return ref;
+    }
+    return 0;
   }
 
   private placeStaged(page: number, kind: Kind, zpageBytes: number, checksum: number): number {
@@ -531,39 +581,6 @@ export class Zcache implements PageOps, PlacementSink {
     if (pool.persistent) this.counters.failed_pers_puts += 1;
     else this.counters.failed_eph_puts += 1;
     return status;
-  }
-
-  private countEviction(kind: Kind, evicted: boolean): void {
-    const counters = this.counters;
-    if (evicted) counters.evicted_eph_pageframes += 1;
-    if (kind === PERSISTENT) {
-      if (evicted) counters.pers_ate_eph += 1;
-      else counters.pers_ate_eph_failed += 1;
-    } else if (evicted) counters.eph_ate_tail += 1;
-    else counters.eph_ate_tail_failed += 1;
-  }
-
-  private countSameFilled(): void {
-    const counters = this.counters;
-    counters.same_filled_puts += 1;
-    counters.same_filled_pages += 1;
-    if (counters.same_filled_pages > counters.same_filled_pages_max) {
-      counters.same_filled_pages_max = counters.same_filled_pages;
-    }
-  }
-
-  private countPeaks(): void {
-    const { pageframes, zpages, zbytes } = this.placement.counters;
-    const counters = this.counters;
-    if (pageframes[0] > counters.eph_pageframes_max) counters.eph_pageframes_max = pageframes[0];
-    if (pageframes[1] > counters.pers_pageframes_max) counters.pers_pageframes_max = pageframes[1];
-    if (zpages[0] > counters.eph_zpages_max) counters.eph_zpages_max = zpages[0];
-    if (zpages[1] > counters.pers_zpages_max) counters.pers_zpages_max = zpages[1];
-    if (zbytes[0] > counters.eph_zbytes_max) counters.eph_zbytes_max = zbytes[0];
-    if (zbytes[1] > counters.pers_zbytes_max) counters.pers_zbytes_max = zbytes[1];
-    if (this.tmem.objectCount > counters.obj_count_max) {
-      counters.obj_count_max = this.tmem.objectCount;
-    }
   }
 }
 

@@ -11,7 +11,6 @@
  */
 
 import type { Spill } from "../../spill/spill.ts";
-import { TAG } from "../../tmem/pampd.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { type Copies, SPILL, withoutCopy } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
@@ -62,8 +61,7 @@ export class CopyRecords {
     const { zcache, remotePages } = this.parts;
     const { tmem } = zcache;
     const zpageBytes = tmem.zpageBytes(page);
-    zcache.freeLocal(tmem.place(page));
-    tmem.describe(page, TAG.REMOTE, copies, zpageBytes, tmem.codec(page));
+    zcache.turnRemote(page, copies);
     remotePages.added(copies, tmem.poolOf(page).persistent, zpageBytes);
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { HeapMemory } from "../../memory/heap-memory.ts";
 import { NO_COPIES, SPILL, withCopy } from "../copies.ts";
 import { nextPresence, Presence, type PresenceEvent, type PresenceState } from "./presence.ts";
 
@@ -45,7 +46,7 @@ function apply(presence: Presence, event: PresenceEvent): void {
 }
 
 function presenceIn(state: PresenceState): Presence {
-  const presence = new Presence();
+  const presence = new Presence(new HeapMemory());
   for (const event of PATHS[state]) apply(presence, event);
   expect(presence.stateOf(HOLDER)).toBe(state);
   return presence;
@@ -88,7 +89,7 @@ test.each([
 });
 
 test("a link shows the same boot, another one, or the one that left", () => {
-  const presence = new Presence();
+  const presence = new Presence(new HeapMemory());
   expect(presence.linked(HOLDER, 1n)).toBe("other"); // The first link: it has no pages yet.
   expect(presence.linked(HOLDER, 1n)).toBe("same");
   expect(presence.linked(HOLDER, 2n)).toBe("other");
@@ -131,7 +132,7 @@ test("copies at holders that are absent or emptied do not count; the disk is alw
 });
 
 test("a node that never had a link is present, whatever the news", () => {
-  const presence = new Presence();
+  const presence = new Presence(new HeapMemory());
   presence.heard(HOLDER, 1n, false);
   presence.died(HOLDER);
   expect(presence.stateOf(HOLDER)).toBe("present");

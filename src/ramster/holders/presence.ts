@@ -32,8 +32,16 @@
  * until no record names it (losses.ts). Three events empty it: a link in another boot, `left`, and
  * a GRANT with another epoch than the last one. Copies at an emptied holder do not count.
  *
+ * In kept memory a successor needs boot id and epoch of each holder (core/journal.ts): without them
+ * the next link would look like that of a holder that has lost everything. Until that link, holders
+ * are doubted.
+ *
  * Not here: where news comes from (node/node.ts), and what follows from it (ramster.ts).
  */
+import type { Journal } from "../../core/journal.ts";
+import { NODES_MAX } from "../../core/limits.ts";
+import type { Memory } from "../../core/memory.ts";
+import { Rows } from "../../core/table.ts";
 import { type Copies, copyAt, copyCount, withoutCopy } from "../copies.ts";
 
 export type PresenceState = "present" | "doubted" | "dead" | "returning" | "left" | "rejoining";
@@ -110,9 +118,52 @@ class Row {
   epoch = 0;
 }
 
+// Words of a kept row. Its number is that of the node, and 1.
+const BOOT_LO = 0;
+const BOOT_HI = 1;
+const EPOCH = 2;
+const WORDS_PER_HOLDER = 4;
+
 export class Presence {
   /** The rows by node. A node that never had a link has no row, and counts as present. */
   private readonly rows: Array<Row | undefined> = [];
+  private readonly kept: Rows;
+  private readonly journal: Journal | null;
+
+  constructor(memory: Memory) {
+    this.journal = memory.journal;
+    const shape = { rowCountMax: NODES_MAX, wordsPerRow: WORDS_PER_HOLDER };
+    this.kept = new Rows(memory, { ...shape, name: "holders" });
+  }
+
+  /** Makes the rows of a predecessor again. @returns the nodes that it had links to. */
+  restore(): number[] {
+    const nodes: number[] = [];
+    for (let node = 0; node < NODES_MAX; node += 1) {
+      const lo = BigInt(this.kept.get(node + 1, BOOT_LO) >>> 0);
+      const bootId = (BigInt(this.kept.get(node + 1, BOOT_HI) >>> 0) << 32n) | lo;
+      if (bootId === 0n) continue;
+      const row = new Row();
+      row.state = "doubted";
+      row.bootId = bootId;
+      row.epoch = this.kept.get(node + 1, EPOCH);
+      this.rows[node] = row;
+      nodes.push(node);
+    }
+    return nodes;
+  }
+
+  close(): void {
+    this.kept.close();
+  }
+
+  private keep(node: number, { bootId, epoch }: Row): void {
+    this.journal?.begin();
+    this.kept.setKept(node + 1, BOOT_LO, Number(bootId & 0xffffffffn) | 0);
+    this.kept.setKept(node + 1, BOOT_HI, Number(bootId >> 32n) | 0);
+    this.kept.setKept(node + 1, EPOCH, epoch);
+    this.journal?.end();
+  }
 
   linked(node: number, bootId: bigint): LinkedBoot {
     const row = this.rows[node] ?? new Row();
@@ -121,6 +172,7 @@ export class Presence {
     if (row.bootId === bootId) return "same";
     row.bootId = bootId;
     row.epoch = 0;
+    this.keep(node, row);
     return bootId === row.leftBootId ? "left" : "other";
   }
 
@@ -150,6 +202,7 @@ export class Presence {
     row.leftBootId = bootId;
     row.bootId = 0n;
     row.epoch = 0;
+    this.keep(node, row);
     return true;
   }
 
@@ -161,7 +214,10 @@ export class Presence {
     const row = this.rows[node];
     if (row === undefined) return false;
     const isDropped = row.epoch !== 0 && row.epoch !== epoch;
-    row.epoch = epoch;
+    if (row.epoch !== epoch) {
+      row.epoch = epoch;
+      this.keep(node, row);
+    }
     return isDropped;
   }
 

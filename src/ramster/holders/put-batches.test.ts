@@ -83,7 +83,7 @@ async function world() {
     unwant: () => {},
   };
   const outside = { memory: new HeapMemory(), clock, buggify: NEVER, log: new Log(() => {}) };
-  const presence = new Presence();
+  const presence = new Presence(new HeapMemory());
   const disk = new SimDisk(clock, new SeededRandom(1));
   const forDisk = { counters: new SpillCounters(), backoffMs: () => 50, onReady: () => {} };
   const spill = new Spill(

@@ -34,7 +34,7 @@ async function world(): Promise<World> {
   const onFlushed = (): void => {
     result.flushed += 1;
   };
-  const presence = new Presence();
+  const presence = new Presence(new HeapMemory());
   const parts = { memory: new HeapMemory(), peers, presence, counters, onFlushed, buggify: NEVER };
   const pages = new RemotePages(parts, { requestTimeoutMs: TIMEOUT_MS });
   const result: World = { ...pair, pages, presence, counters, flushed: 0 };

@@ -6,6 +6,9 @@
  *             +-- ask 1 of another      the message that they went in (asks.ts)
  *             +-- waiter, waiter, ...   (waiters.ts)
  *
+ * The record of a page in transit has the row of its fetch in place of its copies. So the rows are
+ * kept (core/journal.ts): a successor reads the copies there.
+ *
  * An ask is a number: fetch * COPIES_MAX + index. Not here: what is done with it (repatriate.ts).
  */
 import type { Handle } from "../../core/handle.ts";
@@ -53,7 +56,8 @@ export class Fetches {
   private readonly rows: Table;
 
   constructor(memory: Memory) {
-    this.rows = new Table(memory, { rowCountMax: FETCHES_MAX, wordsPerRow: WORDS_PER_FETCH });
+    const shape = { rowCountMax: FETCHES_MAX, wordsPerRow: WORDS_PER_FETCH };
+    this.rows = new Table(memory, { ...shape, name: "fetches" });
   }
 
   get count(): number {
@@ -115,9 +119,12 @@ export class Fetches {
     return this.rows.get(fetch, VERSION_HI) * 4294967296 + (this.rows.get(fetch, VERSION_LO) >>> 0);
   }
 
-  /** The copies of the page. Its record has no room for them meanwhile. */
+  /**
+   * The copies of the page. Its record has no room for them meanwhile. After a restore also those
+   * of the predecessor's fetches, until there is a new one. 0: there is no such row.
+   */
   copies(fetch: number): Copies {
-    return this.rows.get(fetch, COPIES);
+    return fetch > 0 && fetch <= FETCHES_MAX ? this.rows.get(fetch, COPIES) : NO_COPIES;
   }
 
   /** Holders without a copy need not be asked any more. */

@@ -1,0 +1,94 @@
+/**
+ * KeptFiles: kept memory in files of a folder on tmpfs, one for each region. The kernel keeps the
+ * files when the process ends, and their pages in memory.
+ *
+ *     FOLDER/lock          held by the process that uses the memory
+ *     FOLDER/header ...    the regions by name (kept-memory.ts)
+ *
+ * What is given back is punched out of the files. The folder belongs to one user, and no other may
+ * read it: the files have pages of programs.
+ */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { RamsterError } from "../core/errors.ts";
+import type { Kept, Region, ReserveOptions } from "../core/memory.ts";
+import type { FfiMemory } from "./ffi-memory.ts";
+import { lockFile } from "./file-lock.ts";
+import type { KeptBytes } from "./kept-memory.ts";
+
+/** TMPFS_MAGIC of <linux/magic.h>. */
+const TMPFS = 0x01021994;
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+const GROUP_AND_OTHERS = 0o077;
+const LOCK = "lock";
+
+export class KeptFiles implements KeptBytes {
+  private readonly memory: FfiMemory;
+  private readonly folder: string;
+  /** Held until the process ends. */
+  private readonly lockFd: number;
+
+  /** Throws RamsterError BAD_KEPT_MEMORY with a one-line reason. */
+  constructor(memory: FfiMemory, folder: string) {
+    this.memory = memory;
+    this.folder = folder;
+    makeFolder(folder);
+    this.lockFd = fs.openSync(join(folder, LOCK), openFlags(), FILE_MODE);
+    if (lockFile(this.lockFd)) return;
+    fs.closeSync(this.lockFd);
+    throw refused(folder, "another node uses it");
+  }
+
+  clear(): void {
+    for (const name of fs.readdirSync(this.folder)) {
+      if (name !== LOCK) fs.unlinkSync(join(this.folder, name));
+    }
+  }
+
+  open(name: string, byteCount: number, options: ReserveOptions, kept: Kept | null): Region {
+    const fd = fs.openSync(join(this.folder, name), openFlags(), FILE_MODE);
+    const { size } = fs.fstatSync(fd);
+    if (size !== 0 && size !== byteCount) {
+      fs.closeSync(fd);
+      throw refused(this.folder, `${name} has ${size} bytes, and not ${byteCount}`);
+    }
+    if (size === 0) fs.ftruncateSync(fd, byteCount);
+    return this.memory.map(byteCount, options, { fd, kept });
+  }
+
+  /** Nothing is kept any more: the node ends in good order. */
+  remove(): void {
+    this.clear();
+    fs.unlinkSync(join(this.folder, LOCK));
+    fs.closeSync(this.lockFd);
+    fs.rmdirSync(this.folder);
+  }
+}
+
+function openFlags(): number {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
+  return O_RDWR | O_CREAT | O_NOFOLLOW;
+}
+
+/** Makes the folder, or checks one that is there. */
+function makeFolder(folder: string): void {
+  try {
+    fs.mkdirSync(folder, { mode: FOLDER_MODE });
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    if (code !== "EEXIST") throw refused(folder, `it cannot be made: ${code}`, error);
+  }
+  const { uid, mode } = fs.lstatSync(folder);
+  const isOurs = uid === process.getuid?.() && (mode & GROUP_AND_OTHERS) === 0;
+  if (!isOurs) throw refused(folder, "it must belong to this user, with mode 0700");
+  if (fs.statfsSync(folder).type !== TMPFS) {
+    fs.rmdirSync(folder);
+    throw refused(folder, "it is not on tmpfs, so pages would be written to a disk");
+  }
+}
+
+function refused(folder: string, detail: string, cause?: unknown): RamsterError {
+  const line = `Cannot keep memory in ${JSON.stringify(folder)}: ${detail}`;
+  return new RamsterError("BAD_KEPT_MEMORY", line, { cause });
+}

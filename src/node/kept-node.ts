@@ -1,0 +1,76 @@
+/**
+ * KeptNode: what a successor must know of the node itself, in kept memory: who it is for others,
+ * and the key that sealed its pages.
+ *
+ *     row 1:  | boot id, two words | number + 1, or 0 | unused | seal key, eight words |
+ *
+ * With the same boot id and number, holders go on keeping its pages.
+ */
+import { RamsterError } from "../core/errors.ts";
+import type { Random } from "../core/random.ts";
+import { Rows } from "../core/table.ts";
+import type { KeptMemory } from "../memory/kept-memory.ts";
+import { newSealKey, SEAL_KEY_BYTES } from "../security/page-seal.ts";
+import { newBootId } from "./boot-id.ts";
+
+const ROW = 1;
+const BOOT_LO = 0;
+const BOOT_HI = 1;
+const NUMBER = 2;
+const SEAL_KEY = 4;
+const SEAL_KEY_WORDS = SEAL_KEY_BYTES / 4;
+const WORDS_PER_ROW = SEAL_KEY + SEAL_KEY_WORDS;
+
+export class KeptNode {
+  readonly memory: KeptMemory;
+  readonly bootId: bigint;
+  readonly sealKey: Uint8Array;
+  private readonly rows: Rows;
+
+  constructor(memory: KeptMemory, random: Random) {
+    this.memory = memory;
+    const shape = { rowCountMax: 1, wordsPerRow: WORDS_PER_ROW, name: "node" };
+    this.rows = new Rows(memory, shape);
+    if (!memory.isSucceeding) this.begin(random);
+    const word = (at: number): number => this.rows.get(ROW, at);
+    this.bootId = (BigInt(word(BOOT_HI) >>> 0) << 32n) | BigInt(word(BOOT_LO) >>> 0);
+    const key = Int32Array.from({ length: SEAL_KEY_WORDS }, (_, i) => word(SEAL_KEY + i));
+    this.sealKey = new Uint8Array(key.buffer);
+  }
+
+  private begin(random: Random): void {
+    const { rows } = this;
+    const bootId = newBootId(random);
+    const key = new DataView(newSealKey(random).buffer);
+    rows.set(ROW, BOOT_LO, Number(bootId & 0xffffffffn) | 0);
+    rows.set(ROW, BOOT_HI, Number(bootId >> 32n) | 0);
+    for (let i = 0; i < SEAL_KEY_WORDS; i += 1) {
+      rows.set(ROW, SEAL_KEY + i, key.getInt32(i * 4, true));
+    }
+  }
+
+  /** The number of the predecessor. Null: there is none. */
+  get number(): number | null {
+    const word = this.rows.get(ROW, NUMBER);
+    return word === 0 ? null : word - 1;
+  }
+
+  set number(number: number) {
+    this.memory.journal.begin();
+    this.rows.setKept(ROW, NUMBER, number + 1);
+    this.memory.journal.end();
+  }
+
+  /**
+   * The number to start with. Throws RamsterError BAD_KEPT_MEMORY when the settings name another
+   * one than that of the predecessor, since holders know its pages by that.
+   */
+  numberFor(wanted: number | null): number | null {
+    const { number } = this;
+    if (number === null || wanted === null || wanted === number) return wanted ?? number;
+    throw new RamsterError(
+      "BAD_KEPT_MEMORY",
+      `Cannot use kept memory: it is that of node ${number}, and this is node ${wanted}`,
+    );
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Opens the pages of this node (src/ramster). With kept memory (kept-node.ts) it takes over what a
+ * predecessor left, before anyone can reach the node:
+ *
+ *     all regions are reserved --> undo --> restore --> exports take their pools --> others go
+ */
+import { RamsterError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { Ramster, type RamsterEnvironment } from "../ramster/ramster.ts";
+import { newSealKey, PageSeal } from "../security/page-seal.ts";
+import type { LiveConfig } from "./config.ts";
+import type { KeptNode } from "./kept-node.ts";
+import { ownStoreOptions, ramsterSettings } from "./store-options.ts";
+
+/** Throws RamsterError BAD_KEPT_MEMORY when what is kept cannot be used. */
+export function openRamster(
+  env: Omit<RamsterEnvironment, "cipher">,
+  config: LiveConfig,
+  kept: KeptNode | null,
+): Ramster {
+  const cipher = config.seal ? new PageSeal(kept?.sealKey ?? newSealKey(env.random)) : null;
+  const memory = kept?.memory ?? env.memory;
+  const settings = { ...ownStoreOptions(config), ...ramsterSettings(config) };
+  const ramster = new Ramster({ ...env, memory, cipher }, settings);
+  if (kept !== null) takeOver(kept, ramster, env.log);
+  return ramster;
+}
+
+function takeOver({ memory }: KeptNode, ramster: Ramster, log: Log): void {
+  const undone = memory.start();
+  if (!memory.isSucceeding) return;
+  if (!ramster.restoring.restore()) {
+    throw new RamsterError("BAD_KEPT_MEMORY", "Cannot use kept memory: it has too many rows");
+  }
+  const { pageCount, lostCount } = ramster.zcache.tmem;
+  const what = `took over ${pageCount} pages of the previous process, ${lostCount} of them lost`;
+  const how = undone > 0 ? "; undid the change that it was in" : "";
+  log.write(lostCount > 0 ? "warn" : "info", "ramster", what + how);
+}
+
+/** The exports have taken their pools. Those of programs have nobody who knows them. */
+export function dropOthers(ramster: Ramster, log: Log): void {
+  const pages = ramster.restoring.dropOthers();
+  if (pages === 0) return;
+  log.write("warn", "ramster", `dropped ${pages} pages of programs: their pools ended`);
+}

@@ -1,0 +1,46 @@
+/**
+ * Selfshrink: brings some remote pages home now and then. Pages at risk that no holder takes a copy
+ * of come home even while the number of remote pages grows.
+ *
+ * Not here: how many pages (policy.ts).
+ */
+import type { Timers } from "../../core/timers.ts";
+import type { RamsterCounters } from "../counters.ts";
+import { type SelfshrinkState, selfshrink } from "../policy.ts";
+import type { Repair } from "../repair/repair.ts";
+import type { RamsterSettings } from "../settings.ts";
+import type { Homecoming } from "./homecoming.ts";
+
+interface Parts {
+  readonly timers: Timers;
+  readonly counters: RamsterCounters;
+  readonly homecoming: Homecoming;
+  readonly repair: Repair;
+}
+
+export class Selfshrink {
+  private readonly parts: Parts;
+  private readonly settings: RamsterSettings["selfshrink"];
+  private readonly state: SelfshrinkState = { lastPages: 0, inertiaLeft: 0 };
+
+  constructor(parts: Parts, { selfshrink: settings }: RamsterSettings) {
+    this.parts = parts;
+    this.settings = settings;
+  }
+
+  /** The period counts from now on. */
+  start(): void {
+    const { intervalMs } = this.settings;
+    this.parts.timers.every("selfshrink", intervalMs, intervalMs, () => {
+      if (this.settings.enabled) this.step();
+    });
+  }
+
+  private step(): void {
+    const { counters, homecoming, repair } = this.parts;
+    const pages = counters.remote_pers_pages + counters.remote_eph_pages;
+    const count = selfshrink(this.state, pages, this.settings);
+    const risky = repair.bringHome(Math.min(this.settings.pagesMax, homecoming.room));
+    homecoming.bring(count - risky);
+  }
+}
