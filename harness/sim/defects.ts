@@ -342,7 +342,7 @@ export const DEFECTS: readonly Defect[] = [
     },
     edits: [
       {
-        file: "src/node/node.ts",
+        file: "src/node/store-options.ts",
         find: "persEnabled: config.remotifyPers,",
         replace: "persEnabled: true,",
       },
@@ -471,7 +471,7 @@ export const DEFECTS: readonly Defect[] = [
     caughtBy: { file: SETTINGS_TEST, test: "--pers-zpage-mean: a larger zpage is accepted only" },
     edits: [
       {
-        file: "src/node/node.ts",
+        file: "src/node/store-options.ts",
         find: "persZpageMeanBytes: config.persZpageMeanBytes,",
         replace: "persZpageMeanBytes: 2560,",
       },
@@ -483,7 +483,7 @@ export const DEFECTS: readonly Defect[] = [
     caughtBy: { file: "harness/scenarios/scenarios.test.ts", test: "zpages of 4000 bytes" },
     edits: [
       {
-        file: "src/node/node.ts",
+        file: "src/node/store-options.ts",
         find: "persZpageBytesMax: config.persZpageBytesMax,",
         replace: "persZpageBytesMax: 3584,",
       },

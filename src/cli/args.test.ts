@@ -73,7 +73,7 @@ describe("parseArgs() of a node", () => {
       --gossip-tune probe-timeout=1s,gossip-nodes=5
       --zone rack7 --replicas 2 --seal --spill /var/spill --spill-size 2GiB --replicas-on-disk
       --nbd unix:/run/n.sock --export swap=4GiB,a=b=64KiB --io-timeout 10s --warn-at 70%
-      --max-clients 20 --placement zbud --order fifo
+      --max-clients 20 --placement blocks --order fifo --keep /dev/shm/k
       --gossip-label blue --unused 2m --swap strict --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
@@ -89,7 +89,8 @@ describe("parseArgs() of a node", () => {
         ],
         memoryBytes: 134_217_728,
         lendBytes: 1_073_741_824,
-        placement: "zbud",
+        placement: "blocks",
+        keepPath: "/dev/shm/k",
         order: "fifo",
         target: 0,
         replicas: 2,

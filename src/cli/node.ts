@@ -163,7 +163,7 @@ async function openParts(
   const key = config.keyPath === null ? null : openOwnKey(config.keyPath, transport, log);
   const keyring = key === null ? null : new Keyring(key.gossipKeys, random, key.readGossipKeys);
   const limits = doorLimits(descriptorLimit());
-  const bootId = kept?.node.bootId;
+  const bootId = kept?.node.bootId ?? null;
   const membership = openMembership({ ...outside, log, keyring, limits }, config, bootId);
   const inSwapMode = swap !== null;
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });

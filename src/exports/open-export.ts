@@ -1,6 +1,6 @@
 /**
  * Opens the exports of a node: each with a new pool, or with the pool that a predecessor kept under
- * its name (src/ramster/restoring.ts).
+ * its name (src/ramster/repair/restoring.ts).
  *
  *     key of a pool: | hash of the name | another one | pages | type |
  */
@@ -9,7 +9,6 @@ import { RamsterError } from "../core/errors.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 import { textHash } from "../core/text-hash.ts";
 import type { Ramster } from "../ramster/ramster.ts";
-import type { PoolKey } from "../tmem/pool.ts";
 import { type ExportConfig, NbdExport } from "./export.ts";
 
 const OTHER_BASIS = 0x52414d53;
@@ -22,8 +21,7 @@ export function openExport(ramster: Ramster, config: ExportConfig, type: number)
   const { name, byteCount } = config;
   const pages = byteCount / PAGE_BYTES;
   const [first, second] = [textHash(name), textHash(name, OTHER_BASIS)];
-  const isIt = (key: PoolKey): boolean => key[0] === first && key[1] === second;
-  const kept = ramster.restoring.take(isIt);
+  const kept = ramster.restoring.take((key) => key[0] === first && key[1] === second);
   const key = kept?.key ?? null;
   if (kept === null || key === null) {
     const options = { persistent: true, storeWhole: true };

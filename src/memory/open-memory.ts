@@ -24,8 +24,8 @@ export function openMemory(holding: Holding | null = null): Memory {
 }
 
 /**
- * Memory that is kept in files of the folder, for the successor of this process. Throws RamsterError
- * BAD_KEPT_MEMORY.
+ * Memory that is kept in files of the folder, for the successor of this process. Throws
+ * RamsterError BAD_KEPT_MEMORY.
  */
 export function openKeptMemory(
   memory: Memory,

@@ -431,7 +431,7 @@ export class Membership {
 export function openMembership(
   env: MembershipEnv,
   config: NodeConfig,
-  bootId: bigint = newBootId(env.random),
+  bootId: bigint | null = null,
 ): Membership | null {
   const { role, name, cluster, number, seeds, joinTimeoutMs, gossip, gossipAdvertise } = config;
   const { gossipLabel: label, zone } = config;
@@ -447,7 +447,7 @@ export function openMembership(
     joinTimeoutMs,
     zone,
     codecs: CODECS_TAKEN,
-    bootId,
+    bootId: bootId ?? newBootId(env.random),
     gossip: { ...gossipTuningOf(config), bind: gossip, advertise: gossipAdvertise, label },
   });
 }

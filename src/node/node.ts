@@ -65,7 +65,7 @@ import {
 } from "./membership.ts";
 import { Nowhere } from "./nowhere.ts";
 import { Offers } from "./offers.ts";
-import { dropOthers, openRamster } from "./open-ramster.ts";
+import { dropOthers, openCipher, openRamster } from "./open-ramster.ts";
 import { openPort, openPorts } from "./ports.ts";
 import { storeOptions } from "./store-options.ts";
 
@@ -160,7 +160,7 @@ export class Node implements LinkHandler, MembershipEvents {
     assert(codec !== undefined, "a node has the codecs raw and lz4");
     const seed = ownerSeed(this.bootId);
     const buggify = env.buggify ?? NEVER;
-    const { recompressor = null } = env;
+    const cipher = openCipher(config, env.random, this.kept);
     const features = membership === null || config.peers.length > 0 ? FEATURE.OFFERS : 0;
     const { names } = env.log;
     this.links = new Links(
@@ -169,7 +169,7 @@ export class Node implements LinkHandler, MembershipEvents {
       linkSettings(config),
       this,
     );
-    const own = { ...env, recompressor, peers: this.links, codec, codecs, seed, buggify };
+    const own = { ...env, peers: this.links, codec, codecs, seed, cipher, buggify };
     this.ramster = openRamster(own, config, this.kept);
     const want = (node: number): void => this.links.want(node);
     this.foreign = openForeign({ ...env, codec, codecs, seed, want, buggify }, config);

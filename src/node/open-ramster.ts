@@ -4,24 +4,35 @@
  *
  *     all regions are reserved --> undo --> restore --> exports take their pools --> others go
  */
+import type { Recompressor } from "../cold/recompressor.ts";
 import { RamsterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import type { Random } from "../core/random.ts";
 import { Ramster, type RamsterEnvironment } from "../ramster/ramster.ts";
 import { newSealKey, PageSeal } from "../security/page-seal.ts";
 import type { LiveConfig } from "./config.ts";
 import type { KeptNode } from "./kept-node.ts";
 import { ownStoreOptions, ramsterSettings } from "./store-options.ts";
 
+/** What seals pages that move away: with a new key, or that of the predecessor. Null: they are not. */
+export function openCipher(
+  { seal }: LiveConfig,
+  random: Random,
+  kept: KeptNode | null,
+): PageSeal | null {
+  return seal ? new PageSeal(kept?.sealKey ?? newSealKey(random)) : null;
+}
+
 /** Throws RamsterError BAD_KEPT_MEMORY when what is kept cannot be used. */
 export function openRamster(
-  env: Omit<RamsterEnvironment, "cipher">,
+  env: Omit<RamsterEnvironment, "recompressor"> & { recompressor?: Recompressor | null },
   config: LiveConfig,
   kept: KeptNode | null,
 ): Ramster {
-  const cipher = config.seal ? new PageSeal(kept?.sealKey ?? newSealKey(env.random)) : null;
+  const { recompressor = null } = env;
   const memory = kept?.memory ?? env.memory;
   const settings = { ...ownStoreOptions(config), ...ramsterSettings(config) };
-  const ramster = new Ramster({ ...env, memory, cipher }, settings);
+  const ramster = new Ramster({ ...env, memory, recompressor }, settings);
   if (kept !== null) takeOver(kept, ramster, env.log);
   return ramster;
 }

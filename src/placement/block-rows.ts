@@ -18,9 +18,9 @@
  * A whole page is a block of one frame without a slot table. Its row has its slot, record and
  * checksum.
  *
- * In kept memory a successor needs the frames and slots of a block (core/journal.ts). Room and holes
- * are counted again. The age of a slot, and whether it is leaving or settled, is changed without
- * the journal: either value will do.
+ * In kept memory a successor needs frames and slots of each block (core/journal.ts). It counts room
+ * and holes again. The age of a slot, and whether it is leaving or settled, is changed without the
+ * journal: either value will do.
  *
  * Not here: which block a zpage goes to, and when blocks change (blocks.ts).
  */

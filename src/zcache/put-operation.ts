@@ -26,7 +26,6 @@ export class PutOperation {
   }
 
   begin(): void {
-    this.placement.makeReady();
     if (this.journal === null) return;
     this.journal.begin();
     this.isUnderWay = true;
@@ -40,17 +39,11 @@ export class PutOperation {
     return true;
   }
 
-  /** Others are about to make room. Until `goOn` no page may be put. */
+  /** Others are about to make room. It goes on with `begin`. */
   split(): void {
     this.freeReplaced();
     this.isUnderWay = false;
     this.journal?.end();
-  }
-
-  goOn(): void {
-    if (this.journal === null) return;
-    this.journal.begin();
-    this.isUnderWay = true;
   }
 
   end(): void {

@@ -146,22 +146,23 @@ export class Zcache implements PageOps, PlacementSink {
       this.flushPage(pool, handle);
       return STATUS.FROZEN;
     }
+    const word = sameFilledWord(source, at);
+    if (word === NOT_SAME_FILLED) this.placement.makeReady();
     const version = this.tmem.nextVersion();
     this.operation.begin();
     const page = this.tmem.claim(pool, handle, version);
-    const status = page === 0 ? STATUS.INDEX_FULL : this.store(pool, handle, page, source, at);
+    let status: Status = STATUS.OK;
+    if (page === 0) status = STATUS.INDEX_FULL;
+    else if (word === NOT_SAME_FILLED) {
+      status = this.compressAndPlace(pool, handle, page, source, at);
+    } else {
+      this.tmem.describe(page, TAG.SAME_FILLED, word, 0, CODEC.RAW);
+      countSameFilled(this.counters);
+    }
     if (page !== 0 && status !== STATUS.OK) this.tmem.remove(page);
     this.operation.end();
     if (page === 0) this.counters.failed_alloc += 1;
     return status === STATUS.OK ? STATUS.OK : this.refused(pool, status);
-  }
-
-  private store(pool: Pool, handle: Handle, page: number, source: Uint8Array, at: number): Status {
-    const word = sameFilledWord(source, at);
-    if (word === NOT_SAME_FILLED) return this.compressAndPlace(pool, handle, page, source, at);
-    this.tmem.describe(page, TAG.SAME_FILLED, word, 0, CODEC.RAW);
-    countSameFilled(this.counters);
-    return STATUS.OK;
   }
 
   /**
@@ -182,6 +183,7 @@ export class Zcache implements PageOps, PlacementSink {
       this.counters.corrupt_pages += 1;
       return STATUS.CORRUPT;
     }
+    this.placement.makeReady();
     this.operation.begin();
     const page = this.tmem.claim(pool, handle, zpage.version);
     let status: Status = STATUS.OK;
@@ -514,7 +516,7 @@ export class Zcache implements PageOps, PlacementSink {
     if (ref === 0) {
       this.operation.split();
       const isFree = this.placement.makeFrame();
-      this.operation.goOn();
+      this.operation.begin();
       if (isFree || this.journal !== null) {
         ref = this.placeStaged(page, kind, zpageBytes, checksum);
       }
@@ -533,7 +535,7 @@ export class Zcache implements PageOps, PlacementSink {
     for (let left = EVICTIONS_MAX; left > 0; left -= 1) {
       this.operation.split();
       const isEvicted = this.placement.evict(kind);
-      this.operation.goOn();
+      this.operation.begin();
       countEviction(this.counters, kind, isEvicted);
       if (!isEvicted) return 0;
       const ref = this.placeStaged(page, kind, zpageBytes, checksum);

@@ -7,9 +7,8 @@
 import type { Timers } from "../../core/timers.ts";
 import type { RamsterCounters } from "../counters.ts";
 import { type SelfshrinkState, selfshrink } from "../policy.ts";
-import type { Repair } from "../repair/repair.ts";
-import type { RamsterSettings } from "../settings.ts";
-import type { Homecoming } from "./homecoming.ts";
+import type { Homecoming } from "../repatriate/homecoming.ts";
+import type { Repair } from "./repair.ts";
 
 interface Parts {
   readonly timers: Timers;
@@ -18,12 +17,18 @@ interface Parts {
   readonly repair: Repair;
 }
 
+type SelfshrinkSettings = Parameters<typeof selfshrink>[2] & {
+  readonly enabled: boolean;
+  readonly intervalMs: number;
+};
+
 export class Selfshrink {
   private readonly parts: Parts;
-  private readonly settings: RamsterSettings["selfshrink"];
+  private readonly settings: SelfshrinkSettings;
   private readonly state: SelfshrinkState = { lastPages: 0, inertiaLeft: 0 };
 
-  constructor(parts: Parts, { selfshrink: settings }: RamsterSettings) {
+  /** `settings` may change at any time. `start` follows a change of the period. */
+  constructor(parts: Parts, settings: SelfshrinkSettings) {
     this.parts = parts;
     this.settings = settings;
   }

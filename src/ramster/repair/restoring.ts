@@ -9,10 +9,10 @@
  * Holders are doubted until their next link shows that they still have the copies (presence.ts).
  * Flushes that a holder had not acknowledged are forgotten: it keeps some pages for nothing.
  */
-import { COPIES_MAX, NODES_MAX } from "../core/limits.ts";
-import type { Pool, PoolKey } from "../tmem/pool.ts";
-import { LOCAL_CLIENT } from "../tmem/tmem.ts";
-import type { Zcache } from "../zcache/zcache.ts";
+import { COPIES_MAX, NODES_MAX } from "../../core/limits.ts";
+import type { Pool, PoolKey } from "../../tmem/pool.ts";
+import { LOCAL_CLIENT } from "../../tmem/tmem.ts";
+import type { Zcache } from "../../zcache/zcache.ts";
 import {
   type Copies,
   copyAt,
@@ -21,13 +21,13 @@ import {
   NO_COPIES,
   SPILL,
   withoutCopy,
-} from "./copies.ts";
-import type { Flushes } from "./holders/flushes.ts";
-import type { Presence } from "./holders/presence.ts";
-import type { RemotePages } from "./holders/remote-pages.ts";
-import type { Peers } from "./peers.ts";
-import type { Repair } from "./repair/repair.ts";
-import type { Fetches } from "./repatriate/fetches.ts";
+} from "../copies.ts";
+import type { Flushes } from "../holders/flushes.ts";
+import type { Presence } from "../holders/presence.ts";
+import type { RemotePages } from "../holders/remote-pages.ts";
+import type { Peers } from "../peers.ts";
+import type { Fetches } from "../repatriate/fetches.ts";
+import type { Repair } from "./repair.ts";
 
 interface Parts {
   readonly zcache: Zcache;

@@ -1,0 +1,61 @@
+/**
+ * Kills of a node that keeps its memory (--keep): it is ended with SIGKILL at random moments under
+ * the load of a kernel, and started again. Each time the load checks what it finds.
+ */
+import { below, type Random } from "../../src/core/random.ts";
+import { parseAddress } from "../../src/net/address.ts";
+import type { NodeProcess } from "../processes/node-process.ts";
+import type { ProcessWorld } from "../processes/process-world.ts";
+import { KillLoad } from "./kill-load.ts";
+
+const EXPORT = "swap";
+/** A kill comes so many milliseconds after the load begins, at most. */
+const KILL_WITHIN_MS = 300;
+/** All pages are read after so many kills. */
+const CHECK_EVERY = 20;
+
+export interface KillsOptions {
+  readonly kills: number;
+  readonly exportMib: number;
+  /** Flags of the node beside those for its export. */
+  readonly flags: readonly string[];
+  readonly random: Random;
+  readonly onKill?: (done: number) => void;
+}
+
+export interface KillsResult {
+  readonly answered: number;
+  /** Pages of requests that were cut off, and are lost. */
+  readonly lost: number;
+}
+
+/** Rejects when a page has wrong bytes, or one that was answered is lost. */
+export async function killNode(world: ProcessWorld, options: KillsOptions): Promise<KillsResult> {
+  const { kills, exportMib, random } = options;
+  const load = new KillLoad(random, exportMib * 1024 * 1024);
+  const flags = [
+    `--export=${EXPORT}=${exportMib}MiB`,
+    `--nbd=unix:${world.path("nbd.sock")}`,
+    "--no-swap",
+    ...options.flags,
+  ];
+  let node = await world.start("node", 1, flags);
+  for (let done = 0; ; done += 1) {
+    await load.connect(parseAddress(node.nbd), EXPORT);
+    if (done % CHECK_EVERY === 0 || done === kills) await load.checkAll();
+    if (done === kills) break;
+    await killUnderLoad(node, load, below(random, KILL_WITHIN_MS));
+    options.onKill?.(done + 1);
+    node = await world.start("node", 1, flags);
+  }
+  load.disconnect();
+  await node.stop();
+  return { answered: load.answered, lost: load.lost };
+}
+
+async function killUnderLoad(node: NodeProcess, load: KillLoad, afterMs: number): Promise<void> {
+  const running = load.run();
+  // The moment of the kill is what is random here; nothing is waited for.
+  const killed = Bun.sleep(afterMs).then(() => node.kill());
+  await Promise.all([running, killed]);
+}
