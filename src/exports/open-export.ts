@@ -8,6 +8,7 @@ import { assert } from "../core/assert.ts";
 import { RamsterError } from "../core/errors.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 import { textHash } from "../core/text-hash.ts";
+import { formatSize } from "../core/units.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { type ExportConfig, NbdExport } from "./export.ts";
 
@@ -31,8 +32,8 @@ export function openExport(ramster: Ramster, config: ExportConfig, type: number)
   }
   const [, , keptPages, keptType] = key;
   if (keptPages > pages) {
-    const what = `export "${name}" had ${keptPages * PAGE_BYTES} bytes`;
-    const how = "start it with at least as many, or remove what is kept";
+    const what = `export "${name}" had ${formatSize(keptPages * PAGE_BYTES)}`;
+    const how = "give it as much, or remove the folder of --keep";
     throw new RamsterError("BAD_KEPT_MEMORY", `Cannot use kept memory: ${what}: ${how}`);
   }
   return new NbdExport(config, keptType, kept);

@@ -73,19 +73,21 @@ function openFlags(): number {
 
 /** Makes the folder, or checks one that is there. */
 function makeFolder(folder: string): void {
+  let isNew = true;
   try {
     fs.mkdirSync(folder, { mode: FOLDER_MODE });
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
     if (code !== "EEXIST") throw refused(folder, `it cannot be made: ${code}`, error);
+    isNew = false;
   }
-  const { uid, mode } = fs.lstatSync(folder);
-  const isOurs = uid === process.getuid?.() && (mode & GROUP_AND_OTHERS) === 0;
+  const seen = fs.lstatSync(folder);
+  if (!seen.isDirectory()) throw refused(folder, "it is not a folder");
+  const isOurs = seen.uid === process.getuid?.() && (seen.mode & GROUP_AND_OTHERS) === 0;
   if (!isOurs) throw refused(folder, "it must belong to this user, with mode 0700");
-  if (fs.statfsSync(folder).type !== TMPFS) {
-    fs.rmdirSync(folder);
-    throw refused(folder, "it is not on tmpfs, so pages would be written to a disk");
-  }
+  if (fs.statfsSync(folder).type === TMPFS) return;
+  if (isNew) fs.rmdirSync(folder);
+  throw refused(folder, "it is not on tmpfs, so pages would be written to a disk");
 }
 
 function refused(folder: string, detail: string, cause?: unknown): RamsterError {

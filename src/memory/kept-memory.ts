@@ -110,7 +110,8 @@ export class KeptMemory implements Memory {
       const at = REGIONS_AT + i * WORDS_PER_REGION;
       if (bytes.some((byte, j) => names[at * 4 + j] !== byte)) continue;
       if (header[at + FRAMES_AT] === frames) return i + 1;
-      throw unusable(`its region ${name} has another length: --memory or --lend has changed`);
+      const how = "start the node with --memory, --swap and exports as before";
+      throw unusable(`its region ${name} has another length: ${how}`);
     }
     if (this.isSucceeding) throw unusable(`it has no region ${name}`);
     const at = REGIONS_AT + count * WORDS_PER_REGION;

@@ -73,14 +73,16 @@ function restoreBlock(parts: Parts, row: number, taken: Uint8Array): boolean {
   let low = end;
   let used = tableBytes(slotCount);
   taken.fill(0);
+  rows.readSlots(row);
   for (let index = 0; index < slotCount; index += 1) {
-    const slot = rows.slot(row, index) & ~LEAVING_BIT;
-    if (slot === 0) continue;
+    const word = rows.slots[index] ?? 0;
+    const slot = word & ~LEAVING_BIT;
+    if (word === 0) continue;
     if (!isInBlock(rows, row, slot, slotCount) || !takeUnits(taken, slot)) {
       rows.setSlot(row, index, 0);
       continue;
     }
-    rows.markSlot(row, index, slot);
+    if (slot !== word) rows.markSlot(row, index, slot);
     hand.ages.add(kind, slotEpoch(slot));
     counters.restoreZpage(kind, slotZpageBytes(slot));
     live += 1;

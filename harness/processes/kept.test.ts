@@ -1,0 +1,145 @@
+/** A node that keeps its memory (--keep): what a crash leaves, and what is refused. */
+import { describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { SeededRandom } from "../../src/core/random.ts";
+import { killNode } from "../kept/kills.ts";
+import { logged, ProcessWorld } from "./process-world.ts";
+
+const KILLS = 5;
+const TEST_MS = 60_000;
+
+/** A folder on tmpfs, gone at the end of the world. */
+function tmpfsFolder(world: ProcessWorld): string {
+  const folder = mkdtempSync("/dev/shm/ramster-test-");
+  world.onEnd(() => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, "kept");
+}
+
+describe("a node that keeps its memory", () => {
+  test.each([
+    ["alone", "32MiB", 0],
+    ["with most pages at two lenders, sealed", "4MiB", 2],
+  ])(
+    "has every page that it had acknowledged, after each kill: %s",
+    async (_, memory, lenders) => {
+      await using world = new ProcessWorld();
+      const peers: string[] = [];
+      for (let number = 2; number < 2 + lenders; number += 1) {
+        const lender = await world.start("server", number, ["--memory=64MiB"]);
+        peers.push(`${number}@${lender.listen}`);
+      }
+      const folder = tmpfsFolder(world);
+      const flags = [`--memory=${memory}`, `--keep=${folder}`, "--seal"];
+      if (peers.length > 0) flags.push(`--peers=${peers.join(",")}`);
+      const random = new SeededRandom(lenders + 1);
+      const result = await killNode(world, { kills: KILLS, exportMib: 32, flags, random });
+      expect(result.answered).toBeGreaterThan(100);
+      expect(existsSync(folder)).toBe(false);
+    },
+    TEST_MS,
+  );
+
+  test("says what it took over, and drops pools of programs", async () => {
+    await using world = new ProcessWorld();
+    const flags = [`--keep=${tmpfsFolder(world)}`, "--memory=8MiB"];
+    const first = await world.start("node", 1, flags);
+    const client = await world.connect(first);
+    const pool = await client.newPool({ persistent: true });
+    await pool.put({ oid: [1n, 2n, 3n], index: 4 }, new Uint8Array(4096).fill(7));
+    await first.kill();
+    const second = await world.start("node", 1, flags);
+    await logged(second, /took over 1 pages of the previous process, 0 of them lost/);
+    await logged(second, /dropped 1 pages of programs: their pools ended/);
+    expect(await second.stop()).toBe(0);
+  });
+});
+
+describe("what a node cannot keep memory in", () => {
+  /** Starts a node that does not become ready. @returns its exit code, and its error. */
+  async function refused(world: ProcessWorld, flags: readonly string[]): Promise<string> {
+    const alone = ["--listen=127.0.0.1:0", "--gossip=none", "--client=none", "--codec=wasm"];
+    const numbered = flags.some((flag) => flag.startsWith("--number=")) ? [] : ["--number=1"];
+    const { code, stderr } = await world.run(["node", ...alone, ...numbered, ...flags]);
+    // Log lines, such as that it took pages over, may come before.
+    return `${code} ${stderr.trim().split("\n").at(-1) ?? ""}`;
+  }
+
+  test("a folder that another node uses, that is on a disk, or that others may read", async () => {
+    await using world = new ProcessWorld();
+    const folder = tmpfsFolder(world);
+    const node = await world.start("node", 1, [`--keep=${folder}`, "--memory=8MiB"]);
+    expect(await refused(world, [`--keep=${folder}`])).toContain(
+      "3 ramster: Cannot keep memory in",
+    );
+    expect(await refused(world, [`--keep=${folder}`])).toContain("another node uses it");
+    expect(await node.stop()).toBe(0);
+
+    const onDisk = join(import.meta.dirname, "kept-on-disk");
+    expect(await refused(world, [`--keep=${onDisk}`])).toContain("it is not on tmpfs");
+    expect(existsSync(onDisk)).toBe(false);
+
+    mkdirSync(folder);
+    chmodSync(folder, 0o755);
+    expect(await refused(world, [`--keep=${folder}`])).toContain("with mode 0700");
+    rmSync(folder, { recursive: true });
+    writeFileSync(folder, "");
+    expect(await refused(world, [`--keep=${folder}`])).toContain("it is not a folder");
+    expect(await refused(world, [`--keep=${folder}/a/b`])).toContain("it cannot be made");
+  });
+
+  test("memory of other settings, which stays as it is", async () => {
+    await using world = new ProcessWorld();
+    const folder = tmpfsFolder(world);
+    const nbd = `--nbd=unix:${world.path("nbd.sock")}`;
+    const given = [`--keep=${folder}`, "--memory=8MiB", nbd, "--export=a=16MiB", "--no-swap"];
+    const first = await world.start("node", 1, given);
+    await first.kill();
+    const with_ = (from: string, to: string): string[] => {
+      return given.map((flag) => flag.replace(from, to));
+    };
+    const smaller = await refused(world, with_("a=16MiB", "a=8MiB"));
+    expect(smaller).toContain(
+      'export "a" had 16MiB: give it as much, or remove the folder of --keep',
+    );
+    const larger = await refused(world, with_("=8MiB", "=16MiB"));
+    expect(larger).toContain("its region frames has another length: start the node with --memory");
+    const other = await refused(world, ["--number=2", ...given]);
+    expect(other).toContain("it is that of node 1, and this is node 2");
+    const second = await world.start("node", 1, given);
+    await logged(second, /took over 0 pages/);
+    expect(await second.stop()).toBe(0);
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  test("zbud, and a server", async () => {
+    await using world = new ProcessWorld();
+    const folder = tmpfsFolder(world);
+    const zbud = await refused(world, [`--keep=${folder}`, "--placement=zbud"]);
+    expect(zbud).toContain("2 ramster: Cannot use --keep");
+    expect(zbud).toContain("it needs --placement blocks");
+    const { code } = await world.run(["server", `--keep=${folder}`]);
+    expect(code).toBe(2);
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  test("a folder of a node that never was ready is used again", async () => {
+    await using world = new ProcessWorld();
+    const folder = tmpfsFolder(world);
+    const given = [`--keep=${folder}`, "--memory=8MiB"];
+    const first = await world.start("node", 1, given);
+    await first.kill();
+    for (const name of readdirSync(folder)) if (name === "header") rmSync(join(folder, name));
+    const second = await world.start("node", 1, given);
+    expect(second.stderr.join("\n")).not.toContain("took over");
+    expect(await second.stop()).toBe(0);
+  });
+});
