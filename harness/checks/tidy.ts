@@ -55,6 +55,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   exports: ["ramster", "nbd", "net", "core"],
   client: ["security", "net", "wire", "memory", "core"],
   systemd: ["memory", "core"],
+  netlink: ["memory", "nbd", "core"],
   node: [
     "monitoring",
     "doors",
@@ -78,6 +79,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   cli: [
     "monitoring",
     "systemd",
+    "netlink",
     "rehearsal",
     "node",
     "cold",
@@ -129,7 +131,10 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
   { name: /^(@peculiar\/x509|reflect-metadata)$/, homes: ["src/security/"] },
   { name: /^uplot$/, homes: ["src/page/browser/"] },
   { name: /^prom-client$/, homes: ["src/doors/metrics.ts"] },
-  { name: /^bun:(ffi|jsc)$/, homes: ["src/memory/", "src/systemd/", "src/compress/native/"] },
+  {
+    name: /^bun:(ffi|jsc)$/,
+    homes: ["src/memory/", "src/systemd/", "src/netlink/", "src/compress/native/"],
+  },
   { name: /^node:buffer$/, homes: ["src/"] },
   {
     name: /^node:fs/,
@@ -146,6 +151,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
       "src/memory/kept-files.ts",
       "src/memory/libc-path.ts",
       "src/memory/system-library.ts",
+      "src/netlink/nbd-family.ts",
       "src/disk/",
       "src/page/bundle.ts",
       "src/cli/",
@@ -158,6 +164,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
       "src/net/bun.ts",
       "src/net/node.ts",
       "src/memory/",
+      "src/netlink/",
       "src/disk/",
       "src/page/bundle.ts",
       "src/cli/",

@@ -24,8 +24,8 @@ export interface ExportServer {
 }
 
 export interface GuestOptions {
-  /** "program", "full": ramster in the guest attaches it, see swap-command.sh, full-memory.sh. */
-  readonly client: "disk" | "nbd" | "program" | "full";
+  /** The last ones: ramster in the guest attaches it, see the script of each in init.sh. */
+  readonly client: "disk" | "nbd" | "program" | "full" | "killed";
   readonly memoryMib: number;
   /** The memory that `walk` fills. With "full": how much more than is available. */
   readonly walkMib: number;

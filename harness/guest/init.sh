@@ -6,6 +6,7 @@
 #     ramster.swap=disk                          the disk /dev/vda
 #     ramster.swap=program                       runs swap-command.sh instead, on the same export
 #     ramster.swap=full                          runs full-memory.sh instead
+#     ramster.swap=killed                        runs killed-node.sh instead
 #     ramster.swap=nbd ramster.port=P ramster.export=NAME    an export of the host, by nbd-client
 #     ramster.mib=N ramster.passes=N             for walk
 /bin/busybox mkdir -p /proc /sys /dev /run /var/run
@@ -41,6 +42,12 @@ fi
 if [ "$(word swap)" = full ]; then
   PATH=/sbin:/bin:/busybox full-memory.sh "$(word export)" "$(word mib)" "$(word passes)" ||
     finish "FAIL full-memory.sh ended with $?"
+  finish "OK"
+fi
+
+if [ "$(word swap)" = killed ]; then
+  PATH=/sbin:/bin:/busybox killed-node.sh "$(word export)" "$(word mib)" "$(word passes)" 2 ||
+    finish "FAIL killed-node.sh ended with $?"
   finish "OK"
 fi
 

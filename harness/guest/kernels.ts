@@ -157,6 +157,26 @@ test.skipIf(reason !== null && !areToolsRequired)(
   TEST_MS,
 );
 
+test.skipIf(reason !== null && !areToolsRequired)(
+  `a guest goes on swapping when its node is killed and started again${title}`,
+  async () => {
+    await using world = new ProcessWorld();
+    const image = await guestImageWith(compiledProgram(), world.directory);
+    const server = { host: "127.0.0.1", port: 1, exportName: EXPORT };
+    const options = { client: "killed", memoryMib: 896, walkMib: 64, passes: 1 } as const;
+    await using guest = new Guest(image, server, options);
+    const { pagesIn, pagesOut } = await guest.result();
+    expect(pagesIn).toBeGreaterThan(3000);
+    expect(pagesOut).toBeGreaterThan(3000);
+    const text = guest.lines.join("\n");
+    expect(text).toContain(`GUEST backend ramster:kept:${EXPORT}`);
+    expect(text).toContain("GUEST kill 2");
+    expect(text.split("attached /dev/nbd0 again").length - 1).toBe(2);
+    expect(text).not.toMatch(/I\/O error|Out of memory/);
+  },
+  TEST_MS,
+);
+
 /** Needed to mount, and to attach loop devices and swap. */
 const CAP_SYS_ADMIN = 21n;
 const HOST_TOOLS = ["nbdfuse", "losetup", "mkswap", "swapon", "timeout", "gcc"];

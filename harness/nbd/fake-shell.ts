@@ -2,7 +2,7 @@
 
 import { exitCodeOf } from "../../src/cli/exit.ts";
 import { Progress } from "../../src/cli/progress.ts";
-import type { Ended, Shell } from "../../src/cli/swap/shell.ts";
+import { type Ended, NO_NODES, type NodeDevices, type Shell } from "../../src/cli/swap/shell.ts";
 import type { Change } from "../../src/cli/swap/swap-steps.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 
@@ -21,6 +21,7 @@ export interface FakeDevice {
 /** A machine whose kernel has nbd, and where any program may fail. */
 export class FakeShell implements Shell {
   isRoot = true;
+  nodes: NodeDevices = NO_NODES;
   readonly commands: string[] = [];
   readonly failing = new Map<string, string>();
   readonly missing = new Set<string>();

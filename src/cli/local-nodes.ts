@@ -90,6 +90,12 @@ export async function addressOf(node: Address | LocalNode, user = thisUser()): P
   return node.kind === "local" ? find(node.name, user) : node;
 }
 
+/** The addresses of all nodes of this machine, or of those with the name, running or not. */
+export function localNodes(name: string | null, user = thisUser()): Address[] {
+  const all = foldersFor(user).flatMap(socketsIn);
+  return all.filter((it) => name === null || it.name === name).map(({ address }) => address);
+}
+
 async function find(name: string | null, user: User): Promise<Address> {
   const folders = foldersFor(user);
   for (const folder of folders) {

@@ -35,6 +35,7 @@ import { RUNTIME_HEAP } from "../memory/runtime-heap.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
 import { doorLimits } from "../net/door-limits.ts";
+import { openKernelNbd } from "../netlink/nbd-family.ts";
 import { withAdvertised } from "../node/advertise.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { type Membership, openMembership } from "../node/membership.ts";
@@ -169,7 +170,18 @@ async function openParts(
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
   const shell = new BunShell();
   const swapUse = () => swapUses(shell, config.nbd);
-  const machine = { limits, memory, hostMemory, log, disk, swapUse, kept: kept?.node ?? null };
+  const nbd = openKernelNbd();
+  const kernel = nbd === null ? null : { nbd, adopt: transport.adopt.bind(transport) };
+  const machine = {
+    limits,
+    memory,
+    hostMemory,
+    log,
+    disk,
+    swapUse,
+    kernel,
+    kept: kept?.node ?? null,
+  };
   const codecs = openCodecs({ memory, log }, config);
   return { env: { ...outside, ...key, ...machine }, config, membership, codecs, swap, kept };
 }

@@ -101,8 +101,8 @@ export interface SetOptions extends DoorOptions {
 export const SWAP_ACTIONS = ["on", "off", "rotate", "status"] as const;
 
 export type SwapAction =
-  | ({ readonly action: "on" } & SwapOnOptions)
-  | ({ readonly action: "off" } & SwapOffOptions)
+  | ({ readonly action: "on" } & SwapOnOptions & Pick<DoorOptions, "client">)
+  | ({ readonly action: "off" } & SwapOffOptions & Pick<DoorOptions, "client">)
   | ({ readonly action: "rotate" } & SwapRotateOptions & DoorOptions)
   | { readonly action: "status" };
 

@@ -15,6 +15,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
+import { RamsterError } from "../core/errors.ts";
 import {
   GOODBYE_TIMEOUT_MS,
   NBD_TICK_MS,
@@ -28,15 +29,24 @@ import { formatSize } from "../core/units.ts";
 import { NbdConnection, type NbdHandler } from "../nbd/connection.ts";
 import { FairShare } from "../nbd/fair-share.ts";
 import type { TlsMode } from "../nbd/handshake.ts";
+import type { KernelNbd } from "../nbd/kernel-nbd.ts";
 import type { Request } from "../nbd/request.ts";
 import { type Address, isLoopback } from "../net/address.ts";
 import { Admission } from "../net/admission.ts";
 import { DOOR_LIMITS, type DoorLimits } from "../net/door-limits.ts";
-import type { Listener, Stream, StreamEvents, TlsMaterial, Transport } from "../net/transport.ts";
+import {
+  type Listener,
+  NO_EVENTS,
+  type Stream,
+  type StreamEvents,
+  type TlsMaterial,
+  type Transport,
+} from "../net/transport.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { type ExportReport, NbdCounters, type NbdReport } from "./counters.ts";
 import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
 import { NbdIo } from "./io.ts";
+import { KernelDevices } from "./kernel-devices.ts";
 import { LargeRequestBudget } from "./large-request-budget.ts";
 import { openExport } from "./open-export.ts";
 import { NbdPages } from "./pages.ts";
@@ -57,9 +67,20 @@ export interface NbdDoorParts {
   limits?: DoorLimits;
   /** Bytes that this machine's kernel swaps on exports, by their names. */
   swapUse?: () => ReadonlyMap<string, number>;
+  /** The nbd devices of this machine's kernel. Null: they cannot be used. */
+  kernel?: KernelAccess | null;
+}
+
+/** How a node serves devices of the kernel without a client in between. */
+export interface KernelAccess {
+  readonly nbd: KernelNbd;
+  /** A stream on a connected descriptor, which it closes. */
+  readonly adopt: (fd: number, remote: string, events: StreamEvents) => Stream;
 }
 
 export interface NbdDoorSettings {
+  /** The name of the node. */
+  readonly name: string;
   readonly exports: readonly ExportConfig[];
   ioTimeoutMs: number;
   warnAtPercent: number;
@@ -78,6 +99,10 @@ export class NbdDoor implements NbdHandler {
   private readonly readFailures: ReadFailures;
   private readonly listeners: Listener[] = [];
   private readonly connections = new Set<NbdConnection>();
+  /** Devices of the kernel. Null: this node cannot serve any. */
+  readonly devices: KernelDevices | null;
+  /** The connections of these devices, with the paths of the devices. */
+  private readonly ofKernel = new Map<NbdConnection, string>();
   /** Connections that have not chosen an export yet. */
   private readonly handshakes = new Map<NbdConnection, Stream>();
   private readonly admission: Admission;
@@ -110,10 +135,40 @@ export class NbdDoor implements NbdHandler {
     const shared = { ...parts, counters, pages, prefetch, readFailures };
     this.runner = new NbdRunner({ ...shared, releaseLarge, ioTimeoutMs });
     this.io = new NbdIo({ ...shared, runner: this.runner });
+    this.devices = this.openDevices();
     this.warnOfSize();
     for (const [type, config] of settings.exports.entries()) {
       this.exports.push(openExport(parts.ramster, config, type));
     }
+  }
+
+  private openDevices(): KernelDevices | null {
+    const { kernel = null, clock, ramster, log } = this.parts;
+    if (kernel === null) return null;
+    return new KernelDevices({
+      clock,
+      kernel: kernel.nbd,
+      name: this.settings.name,
+      isKept: ramster.zcache.isKept,
+      serve: (name, fd, path) => this.serveDevice(kernel, name, fd, path),
+      note: (level, line) => log.write(level, "doors", line),
+    });
+  }
+
+  /** Serves an export to a device of the kernel. @returns false: there is no such export. */
+  private serveDevice(kernel: KernelAccess, name: string, fd: number, path: string): boolean {
+    const exp = this.exports.find((it) => it.name === name);
+    if (exp === undefined) {
+      kernel.adopt(fd, path, NO_EVENTS).terminate();
+      return false;
+    }
+    const connection = this.newConnection("none");
+    connection.serveAtOnce(exp);
+    this.connections.add(connection);
+    this.ofKernel.set(connection, path);
+    this.counters.nbd_connections = this.connections.size;
+    kernel.adopt(fd, path, connection);
+    return true;
   }
 
   /** @returns the address with its real port. Rejects as Transport.listen does. */
@@ -134,6 +189,7 @@ export class NbdDoor implements NbdHandler {
    */
   async stop(): Promise<void> {
     this.isStopping = true;
+    this.devices?.stop();
     for (const listener of this.listeners) listener.close();
     for (const connection of [...this.connections]) connection.stop();
     this.runner.stop();
@@ -141,6 +197,23 @@ export class NbdDoor implements NbdHandler {
     for (const connection of [...this.connections]) connection.terminate();
     if (this.timer !== null) this.parts.clock.cancel(this.timer);
     this.timer = null;
+  }
+
+  /** Attaches the export to a device of the kernel. Throws RamsterError NO_DEVICE. */
+  attach(name: string, index: number | null): void {
+    const exp = this.exports.find((it) => it.name === name);
+    if (exp === undefined) throw noDevice(`there is no export "${name}"`);
+    this.deviceAccess.attach(name, exp.byteCount, index);
+  }
+
+  /** Detaches a device of the kernel. Throws RamsterError NO_DEVICE. */
+  detach(index: number): void {
+    this.deviceAccess.detach(index);
+  }
+
+  private get deviceAccess(): KernelDevices {
+    if (this.devices === null) throw noDevice("the devices of the kernel cannot be used");
+    return this.devices;
   }
 
   get connectionCount(): number {
@@ -258,6 +331,9 @@ export class NbdDoor implements NbdHandler {
       const what = `Refused NBD client "${connection.remote}"`;
       this.parts.log.write("warn", "doors", `${what}: ${connection.refusal}`);
     }
+    const path = this.ofKernel.get(connection);
+    this.ofKernel.delete(connection);
+    if (path !== undefined && !connection.hasDisconnected) this.devices?.broken(path);
     if (this.connections.size === 0) this.onEmpty();
   }
 
@@ -283,20 +359,7 @@ export class NbdDoor implements NbdHandler {
       this.admission.countRefused(stream.remote);
       return null;
     }
-    const door = this;
-    const settings = {
-      tls,
-      devices: () => this.exports,
-      get isStopping(): boolean {
-        return door.isStopping;
-      },
-    };
-    const connection = new NbdConnection(
-      { ...this.parts, fairShare: this.fairShare },
-      this,
-      settings,
-      this.parts.tls,
-    );
+    const connection = this.newConnection(tls);
     this.connections.add(connection);
     this.handshakes.set(connection, stream);
     this.admission.enter(stream, {
@@ -308,6 +371,19 @@ export class NbdDoor implements NbdHandler {
     });
     this.counters.nbd_connections = this.connections.size;
     return connection;
+  }
+
+  private newConnection(tls: TlsMode): NbdConnection {
+    const door = this;
+    const settings = {
+      tls,
+      devices: () => this.exports,
+      get isStopping(): boolean {
+        return door.isStopping;
+      },
+    };
+    const env = { ...this.parts, fairShare: this.fairShare };
+    return new NbdConnection(env, this, settings, this.parts.tls);
   }
 
   /** Closes the oldest connection that is idle. @returns false when there is none. */
@@ -338,6 +414,10 @@ export class NbdDoor implements NbdHandler {
     const { hasWaiters } = this.largeRequests;
     for (const connection of [...this.connections]) connection.tick(elapsedMs, hasWaiters);
   }
+}
+
+function noDevice(why: string): RamsterError {
+  return new RamsterError("NO_DEVICE", `Cannot attach a device: ${why}`);
 }
 
 function exportOf(connection: NbdConnection): NbdExport {

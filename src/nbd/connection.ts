@@ -2,7 +2,7 @@
  * NbdConnection: one client, from the greeting to its last reply.
  *
  *     GREETING -> OPTION <-> OPTION_DATA -> REQUEST <-> REQUEST_DATA -> ENDING -> CLOSED
- *                   \-> SECURING (TLS) -> OPTION
+ *                   \-> SECURING (TLS) -> OPTION      `- a kernel's device begins here
  *
  * The received bytes are cut into options and requests. The handler answers a valid request at
  * once (`replies`), or keeps it and answers later, in any order (`keep`, `finish`). Replies of one
@@ -115,7 +115,7 @@ export class NbdConnection implements StreamEvents {
   private isBlocked = false;
   private isSoon = false;
   /** The client has sent DISC. */
-  private hasDisconnected = false;
+  hasDisconnected = false;
   /** Why this side closed the stream; "" if it did not. */
   private closeReason = "";
   /** All replies are sent and the stream is ended. */
@@ -251,11 +251,22 @@ export class NbdConnection implements StreamEvents {
     this.stream?.terminate();
   }
 
+  /** There is no handshake: a kernel knows the device already. Before the stream is open. */
+  serveAtOnce(device: Device): void {
+    this.handshake.device = device;
+    this.phase = REQUEST;
+  }
+
   // Stream events.
 
   onOpen(stream: Stream): void {
     this.stream = stream;
     this.remote = stream.remote;
+    if (this.phase === REQUEST) {
+      this.startLimit();
+      this.handler.onDevice(this);
+      return;
+    }
     if (this.phase === SECURING) {
       this.handshake.secured();
       this.phase = OPTION_HEADER;

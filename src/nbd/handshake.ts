@@ -44,7 +44,7 @@ export interface HandshakeSettings {
 /** What follows an option. */
 export type Outcome = "option" | "transmit" | "start tls" | "close";
 
-const DEVICE_FLAGS =
+export const DEVICE_FLAGS =
   DEVICE_FLAG.HAS_FLAGS |
   DEVICE_FLAG.SEND_FLUSH |
   DEVICE_FLAG.SEND_FUA |

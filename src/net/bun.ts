@@ -89,6 +89,16 @@ export class BunTransport implements Transport {
     return stream;
   }
 
+  /** A stream on a connected descriptor, which it closes. onOpen follows, as after `connect`. */
+  adopt(fd: number, remote: string, events: StreamEvents): Stream {
+    const stream = new BunStream(remote, events);
+    // The types lack connect with a descriptor (FdSocketOptions of the runtime).
+    const options = { fd, data: stream, socket: dialHandlers({}) } as unknown;
+    const opening = Bun.connect<BunStream>(options as Bun.UnixSocketOptions<BunStream>);
+    opening.catch((error: unknown) => stream.fail(reasonOf(error)));
+    return stream;
+  }
+
   bind(address: TcpAddress, onDatagram: OnDatagram): Promise<DatagramPort> {
     return bindDatagrams(address, onDatagram);
   }

@@ -2,8 +2,10 @@
  * Controls: what can be read or set only while a node runs, and is not a setting. Controls that
  * were files in the original keep their names (docs/original.md, "control files").
  */
+import { RamsterError } from "../core/errors.ts";
 import { NODES_MAX, PROTOCOL_VERSION } from "../core/limits.ts";
 import { parseCount, refused } from "../core/units.ts";
+import type { NbdDoor } from "../exports/nbd-door.ts";
 import type { CertificateWatch } from "./certificate-watch.ts";
 import { NO_EXPORT } from "./config.ts";
 import { keyControl } from "./key-control.ts";
@@ -132,6 +134,34 @@ export function keyFileControl(watch: CertificateWatch | null): Control {
       if (watch === null) throw refused("this node has no --key");
       if (value !== "reload") throw refused('it takes "reload"');
       watch.reload();
+    },
+  };
+}
+
+/**
+ * The devices of this machine's kernel that the node serves: "EXPORT=/dev/nbdN", one a line.
+ *
+ *     set   "attach EXPORT", "attach EXPORT /dev/nbdN", "detach /dev/nbdN"
+ */
+export function devicesControl(door: NbdDoor): Control {
+  const how = 'it takes "attach EXPORT", "attach EXPORT /dev/nbdN" or "detach /dev/nbdN"';
+  return {
+    get: () => {
+      const lines = door.devices?.list().map(({ path, exportName }) => `${exportName}=${path}`);
+      return lines?.join("\n") ?? "none";
+    },
+    set: (value) => {
+      const words = /^(attach|detach)(?: (\S+))?(?: \/dev\/nbd(\d{1,4}))?$/.exec(value);
+      const [, action, name, number] = words ?? [];
+      const index = number === undefined ? null : Number(number);
+      try {
+        if (action === "attach" && name !== undefined) door.attach(name, index);
+        else if (action === "detach" && name === undefined && index !== null) door.detach(index);
+        else throw refused(how);
+      } catch (error) {
+        if (!(error instanceof RamsterError) || error.code !== "NO_DEVICE") throw error;
+        throw refused(error.message);
+      }
     },
   };
 }

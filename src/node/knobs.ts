@@ -13,7 +13,7 @@ import { ConfigError } from "../core/errors.ts";
 import { refused } from "../core/units.ts";
 import { clusterKeyControl } from "./cluster-keys.ts";
 import { type LiveConfig, settingsOf } from "./config.ts";
-import { type Control, controlsOf, keyFileControl } from "./controls.ts";
+import { type Control, controlsOf, devicesControl, keyFileControl } from "./controls.ts";
 import { type LiveSetting, liveSettings } from "./live-settings.ts";
 import type { NodeParts } from "./node-parts.ts";
 import { nameOf, type Setting } from "./setting.ts";
@@ -22,7 +22,7 @@ import { ORDERED, SETTINGS, type SettingKey } from "./settings.ts";
 export interface Knobs {
   /** The knobs that `ramster get` shows without a name, in this order. */
   readonly listed: ReadonlyMap<string, Control>;
-  /** The listed knobs, all settings under their flags, and what `ramster key` uses. */
+  /** The listed knobs, all settings under their flags, and what `ramster key` and `swap` use. */
   readonly all: ReadonlyMap<string, Control>;
 }
 
@@ -38,6 +38,7 @@ export function knobsOf(parts: NodeParts): Knobs {
   const all = new Map(listed);
   all.set("cluster_keys", clusterKeyControl(parts.membership));
   all.set("key_file", keyFileControl(parts.certificate));
+  all.set("devices", devicesControl(parts.nbdDoor));
   for (const [key, setting] of settingsOf(parts.config.role)) {
     if (all.has(setting.flag)) continue;
     const use = live[key];

@@ -24,7 +24,7 @@ import type { Random } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { ClientDoor, type ClientDoorSettings } from "../doors/client-door.ts";
 import { HttpDoor } from "../doors/http-door.ts";
-import { NbdDoor } from "../exports/nbd-door.ts";
+import { type KernelAccess, NbdDoor } from "../exports/nbd-door.ts";
 import { Live } from "../monitoring/live.ts";
 import { Watch } from "../monitoring/watch.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
@@ -89,6 +89,8 @@ export interface NodeEnvironment {
   plain?: { transport: Transport; tls: TlsMaterial };
   /** Bytes that this machine's kernel swaps on exports, by their names. */
   swapUse?: () => ReadonlyMap<string, number>;
+  /** The nbd devices of this machine's kernel. Null: they cannot be used. */
+  kernel?: KernelAccess | null;
   /** What outlives the process. Null: nothing does. */
   kept?: KeptNode | null;
   /** Used only in a simulation (core/buggify.ts). */
@@ -262,6 +264,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.watch.start();
     this.offers.start();
     this.httpDoor.isReady = true;
+    if (this.kept?.memory.isSucceeding === true) this.nbdDoor.devices?.takeOver();
     return { listen: this.listenAddress, http, clients, nbd };
   }
 

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { RamsterError } from "../../core/errors.ts";
+import type { Address } from "../../net/address.ts";
 import { BunTransport } from "../../net/bun.ts";
 import { NO_EVENTS } from "../../net/transport.ts";
 import { describeError } from "../exit.ts";
@@ -25,8 +26,30 @@ export interface Ended {
   readonly lastLine: string;
 }
 
+/** The address of a node, and the name of its export. */
+export interface ExportAt {
+  readonly nbd: Address;
+  readonly exportName: string;
+}
+
+/** Nodes of this machine that attach their exports to devices of the kernel themselves. */
+export interface NodeDevices {
+  /** @returns why no node attaches it, as a phrase. Null: one has. */
+  attach(at: ExportAt, device: string): Promise<string | null>;
+  /** @returns whether a node has detached the device. */
+  detach(device: string): Promise<boolean>;
+}
+
+/** No node is asked. */
+export const NO_NODES: NodeDevices = {
+  attach: async () => "no node was asked",
+  detach: async () => false,
+};
+
 export interface Shell {
   readonly isRoot: boolean;
+  /** The nodes of this machine, which may attach devices themselves. */
+  readonly nodes: NodeDevices;
   /** Whether the machine has the program. */
   has(program: string): boolean;
   /** Runs a program to its end, or until `stop`. Every exit code is a result, not an error. */
@@ -62,6 +85,7 @@ const NOTE_PIECES = /.{1,31}/gsu;
 
 export class BunShell implements Shell {
   readonly isRoot = process.getuid?.() === 0;
+  nodes: NodeDevices = NO_NODES;
   private readonly path = `${process.env.PATH ?? ""}:${PATHS}`;
 
   has(program: string): boolean {

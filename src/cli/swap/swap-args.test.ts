@@ -11,6 +11,7 @@ function parse(line: string) {
 
 describe("readSwap()", () => {
   test("reads what each action of swap takes", () => {
+    const client = { kind: "local", name: null } as const;
     const at = { nbd: { kind: "unix", path: "/a" }, exportName: "x" };
     const options = (line: string): unknown => (parse(line) as { options: unknown }).options;
     expect(options("swap on --nbd unix:/a --export x --device /dev/nbd3 --priority 7")).toEqual({
@@ -19,6 +20,7 @@ describe("readSwap()", () => {
       ...at,
       device: "/dev/nbd3",
       priority: 7,
+      client,
     });
     expect(options("swap on --nbd unix:/a --export x")).toMatchObject({
       device: null,
@@ -31,12 +33,14 @@ describe("readSwap()", () => {
       exportNames: ["x", "y"],
       device: null,
       force: false,
+      client,
     });
     expect(options("swap off --device /dev/nbd0 --force")).toEqual({
       action: "off",
       json: false,
       device: "/dev/nbd0",
       force: true,
+      client,
     });
     expect(options("swap status --json")).toEqual({ action: "status", json: true });
     const rotate = "swap rotate --nbd unix:/a --export x,y --client unix:/c";

@@ -24,8 +24,8 @@ type Action = (typeof SWAP_ACTIONS)[number];
 
 /** The flags of each action. */
 const FLAGS: Record<Action, readonly string[]> = {
-  on: ["nbd", "export", "device", "priority"],
-  off: ["nbd", "export", "device", "force"],
+  on: ["nbd", "export", "device", "priority", "client"],
+  off: ["nbd", "export", "device", "force", "client"],
   rotate: ["nbd", "export", "client", "key", "stale", "rate"],
   status: [],
 };
@@ -71,9 +71,10 @@ function readAction(flags: GivenFlags): SwapAction {
   }
   const device = given?.text ?? null;
   const force = flags.has("force");
+  const client = parseNode(flags.optional("client"));
   const [nbd, name] = [flags.optional("nbd"), flags.optional("export")];
   if (action === "off" && device !== null) {
-    if (nbd === null && name === null) return { action, device, force };
+    if (nbd === null && name === null) return { action, device, force, client };
     throw refuse('Cannot run "swap off" with --nbd or --export beside --device: take one');
   }
   if (nbd === null || name === null) {
@@ -85,11 +86,12 @@ function readAction(flags: GivenFlags): SwapAction {
   const bare = /^(.*)=\d+[KMGT]iB$/.exec(name.text)?.[1];
   if (bare !== undefined) throw badValue(name, `write its name alone, ${JSON.stringify(bare)}`);
   const address = parseGiven(nbd, parseAddress);
-  if (action === "off") return { action, nbd: address, exportNames, device: null, force };
+  if (action === "off") return { action, nbd: address, exportNames, device: null, force, client };
   if (exportNames.length > 1) throw badValue(name, "one export at a time is switched on");
   const at = { nbd: address, exportName: name.text };
   const bounds = { min: 0, max: SWAP_PRIORITY_MAX };
-  return { action, ...at, device, priority: parseCount(flags.value("priority"), bounds) };
+  const priority = parseCount(flags.value("priority"), bounds);
+  return { action, ...at, device, priority, client };
 }
 
 function readRotate(flags: GivenFlags): SwapRotateOptions & DoorOptions {

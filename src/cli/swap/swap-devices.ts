@@ -12,17 +12,11 @@
  * attached it. A note with another pid belongs to an earlier use of the device.
  */
 import { type Address, formatAddress, parseAddress } from "../../net/address.ts";
-import type { Shell } from "./shell.ts";
+import type { ExportAt, Shell } from "./shell.ts";
 
 const SECTOR_BYTES = 512;
 /** Only root can write here, and the folder is empty after a boot, as the devices are. */
 export const NOTES = "/run/ramster-swap";
-
-/** The address of a node, and the name of its export. */
-export interface ExportAt {
-  readonly nbd: Address;
-  readonly exportName: string;
-}
 
 export interface NbdDevice {
   /** `/dev/nbd0`. */

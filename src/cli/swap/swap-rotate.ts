@@ -17,17 +17,16 @@ import { SWAP_PRIORITY_MAX } from "../../core/limits.ts";
 import { formatSize } from "../../core/units.ts";
 import type { Address } from "../../net/address.ts";
 import type { Progress } from "../progress.ts";
-import type { Ended, Shell } from "./shell.ts";
+import type { Ended, ExportAt, Shell } from "./shell.ts";
 import {
   describe,
   deviceOf,
-  type ExportAt,
   findDevice,
   type NbdDevice,
   normalize,
   removeNote,
 } from "./swap-devices.ts";
-import { attachAndSwapOn, type Change, checkRootAndLock } from "./swap-steps.ts";
+import { attachAndSwapOn, type Change, checkRootAndLock, detach } from "./swap-steps.ts";
 
 export interface SwapRotateOptions {
   readonly nbd: Address;
@@ -165,8 +164,7 @@ async function endOf(shell: Shell, { path }: NbdDevice, at: ExportAt): Promise<s
     await shell.run(["blkdiscard", path]),
     `Cannot discard ${path}, whose swap is off`,
   );
-  const detached = await shell.run(["nbd-client", "-d", path]);
-  requireSuccess(detached, `Cannot detach ${path}, whose swap is off`);
+  requireSuccess(await detach(shell, path), `Cannot detach ${path}, whose swap is off`);
   removeNote(shell, path);
   return `rotated: ${describe(at)} is off, and its stale pages are free`;
 }

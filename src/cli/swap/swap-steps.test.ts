@@ -59,6 +59,27 @@ describe("swapOn()", () => {
     expect(shell.commands[0]).toBe("modprobe nbd");
   });
 
+  test("lets the node of this machine attach and detach the device, without nbd-client", async () => {
+    const shell = new FakeShell();
+    shell.missing.add("nbd-client");
+    shell.nodes = {
+      attach: async ({ exportName }, device) => {
+        await shell.run(["nbd-client", "node", device, "-N", exportName]);
+        return null;
+      },
+      detach: async (device) => (await shell.run(["nbd-client", "-d", device])).code === 0,
+    };
+    expect(await on(shell)).toStartWith("swap is on: /dev/nbd0");
+    expect(await off(shell)).toBe("swap is off: /dev/nbd0");
+    expect(shell.commands.map((line) => line.split(" ").slice(0, 2).join(" "))).toEqual([
+      "nbd-client node",
+      "mkswap /dev/nbd0",
+      "swapon --discard",
+      "swapoff /dev/nbd0",
+      "nbd-client -d",
+    ]);
+  });
+
   test("does not attach one export twice, however its address is written", async () => {
     const shell = new FakeShell();
     await on(shell);
@@ -138,7 +159,7 @@ describe("swapOn()", () => {
   test.each([
     ["this needs root", (shell: FakeShell) => Object.assign(shell, { isRoot: false })],
     [
-      "there is no nbd-client, which is in the package nbd-client (nbd on Fedora, Arch and openSUSE)",
+      "there is no nbd-client, which is in the package nbd-client (nbd on Fedora, Arch and openSUSE); no node was asked",
       (shell: FakeShell) => shell.missing.add("nbd-client"),
     ],
     [

@@ -1,9 +1,12 @@
 /**
  * The steps of `ramster swap on` and `off`, and what to do when a step fails or is interrupted.
  *
- *     on:    nbd module -> free device -> nbd-client -> mkswap -> swapon
- *                                            ^___________|_________|   detached again on failure
- *     off:   room at home -> swapoff, which brings every page home -> nbd-client -d
+ *     on:    nbd module -> free device -> attach -> mkswap -> swapon
+ *                                            ^_________|_________|   detached again on failure
+ *     off:   room at home -> swapoff, which brings every page home -> detach
+ *
+ * The node attaches the device itself, if it is of this machine (node-devices.ts). Else nbd-client
+ * does.
  *
  * The order of `off` matters. If a device were detached while the kernel swaps on it, the pages of
  * all programs there would be lost. So no device in /proc/swaps is detached. If an export were
@@ -14,11 +17,10 @@ import { RamsterError } from "../../core/errors.ts";
 import { formatSize } from "../../core/units.ts";
 import { type Address, formatAddress } from "../../net/address.ts";
 import type { Progress } from "../progress.ts";
-import type { Ended, Shell } from "./shell.ts";
+import type { Ended, ExportAt, Shell } from "./shell.ts";
 import {
   describe,
   deviceOf,
-  type ExportAt,
   findDevice,
   type NbdDevice,
   NOTES,
@@ -42,8 +44,8 @@ const ATTACH_MS = 10_000;
 const LINE_MS = 5000;
 
 /** The package of each program, by Debian's name. */
+const NBD_CLIENT = "nbd-client (nbd on Fedora, Arch and openSUSE)";
 const PACKAGES = {
-  "nbd-client": "nbd-client (nbd on Fedora, Arch and openSUSE)",
   mkswap: "util-linux",
   swaplabel: "util-linux",
   swapon: "mount",
@@ -87,10 +89,7 @@ export async function attachAndSwapOn(
     throw noDevice(CANNOT_ON, `${what} ${how}`);
   }
   const device = chooseDevice(shell, options.device);
-  const attached = await shell.run(attachCommand(at, device), stop);
-  // When nbd-client failed, the device may belong to another program. When it was interrupted, it
-  // is ours.
-  if (!stop.aborted) requireSuccess(attached, `Cannot attach ${what} as ${device}`);
+  await attach(shell, at, device, stop);
   try {
     checkNotStopped(stop);
     await waitForDevice(shell, device, what);
@@ -108,6 +107,23 @@ export async function attachAndSwapOn(
   const swap = findDevice(shell, device)?.swap ?? null;
   const size = formatSize(swap?.byteCount ?? 0);
   return `swap is on: ${device}, ${size}, priority ${options.priority}, ${what}`;
+}
+
+async function attach(
+  shell: Shell,
+  at: ExportAt,
+  device: string,
+  stop: AbortSignal,
+): Promise<void> {
+  const why = await shell.nodes.attach(at, device);
+  if (why === null) return;
+  if (!shell.has("nbd-client")) {
+    throw noDevice(CANNOT_ON, `${lacks("nbd-client", NBD_CLIENT)}; ${why}`);
+  }
+  const attached = await shell.run(attachCommand(at, device), stop);
+  // When nbd-client failed, the device may belong to another program. When it was interrupted, it
+  // is ours.
+  if (!stop.aborted) requireSuccess(attached, `Cannot attach ${describe(at)} as ${device}`);
 }
 
 /** What a command has done, or why it did nothing. */
@@ -147,8 +163,7 @@ export async function swapOff(
   if (!options.force) checkRoomAtHome(shell, paths, CANNOT_OFF);
   for (const { path, swap } of devices) {
     if (swap !== null) await runSwapoff(shell, path, show, stop);
-    const detached = await shell.run(["nbd-client", "-d", path]);
-    requireSuccess(detached, `Cannot detach ${path}, whose swap is off`);
+    requireSuccess(await detach(shell, path), `Cannot detach ${path}, whose swap is off`);
     removeNote(shell, path);
   }
   return { text: `swap is off: ${paths.join(", ")}`, isChanged: true };
@@ -307,15 +322,21 @@ async function refuseSecondAttach(shell: Shell, device: string, what: string): P
   throw noDevice(CANNOT_ON, `${what} is on already, as ${line.split(" ")[0]}`);
 }
 
+/** Detaches the device: the node that serves it does, else nbd-client. */
+export async function detach(shell: Shell, path: string): Promise<Ended> {
+  if (await shell.nodes.detach(path)) return { code: 0, stdout: "", lastLine: "" };
+  return shell.run(["nbd-client", "-d", path]);
+}
+
 /** @returns `error`, or one that says that the device is still attached. */
 async function detachAfter(shell: Shell, device: string, error: unknown): Promise<unknown> {
-  const { code, lastLine } = await shell.run(["nbd-client", "-d", device]);
+  const { code, lastLine } = await detach(shell, device);
   const { byteCount = 0, isConnected = false } = findDevice(shell, device) ?? {};
   if (byteCount === 0 && !isConnected) {
     removeNote(shell, device);
     return error;
   }
-  const why = lastLine === "" ? `nbd-client -d ended with ${code}` : lastLine;
+  const why = lastLine === "" ? `detaching it ended with ${code}` : lastLine;
   return failed(`${(error as Error).message}; ${device} is still attached: ${why}`);
 }
 

@@ -7,11 +7,13 @@ import { unreachable } from "../../core/assert.ts";
 import type { NodeStats } from "../../wire/stats.ts";
 import { withClient } from "../door.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
+import { localNodes } from "../local-nodes.ts";
 import type { SwapOptions } from "../options.ts";
 import { printAnswer, printError } from "../print.ts";
 import { Progress } from "../progress.ts";
 import { stopSignal } from "../stop-signal.ts";
-import { BunShell, type Shell } from "./shell.ts";
+import { LocalNodeDevices } from "./node-devices.ts";
+import { BunShell } from "./shell.ts";
 import { type NodeSpace, swapRotate } from "./swap-rotate.ts";
 import { type Change, swapOff, swapOn, swapReport, swapStatus } from "./swap-steps.ts";
 
@@ -29,10 +31,13 @@ export async function run(options: SwapOptions): Promise<ExitCode> {
 }
 
 async function change(
-  shell: Shell,
+  shell: BunShell,
   options: Exclude<SwapOptions, { action: "status" }>,
   stop: AbortSignal,
 ): Promise<Change> {
+  const { client } = options;
+  const clients = client.kind === "local" ? localNodes(client.name) : [client];
+  shell.nodes = new LocalNodeDevices(shell, clients);
   switch (options.action) {
     case "on":
       return { text: await swapOn(shell, options, stop), isChanged: true };
