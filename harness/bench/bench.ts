@@ -34,6 +34,20 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
+/**
+ * The p99 of a time: the median over windows of the times in the order in which they were measured.
+ * In some windows another program has the core.
+ */
+export function p99OfWindows(times: readonly number[], windows: number): number {
+  const size = Math.max(1, Math.floor(times.length / windows));
+  const found: number[] = [];
+  for (let at = 0; at + size <= times.length; at += size) {
+    const window = times.slice(at, at + size).sort((a, b) => a - b);
+    found.push(window[Math.floor(size * 0.99)] ?? 0);
+  }
+  return median(found);
+}
+
 /** The lines of the figures that have a cell. */
 export function tableLines(figures: readonly Figure[]): string[] {
   const rows = new Map<string, Map<string, string>>();

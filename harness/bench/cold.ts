@@ -16,7 +16,7 @@ import { below, SeededRandom } from "../../src/core/random.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
 import { BunClock } from "../../src/net/bun.ts";
 import { nodeConfig } from "../../src/node/config.ts";
-import { median } from "./bench.ts";
+import { p99OfWindows } from "./bench.ts";
 import { DensityStore, type Zpages } from "./density-store.ts";
 
 /** How often the tier is asked whether it is done. */
@@ -49,6 +49,8 @@ export interface ColdResult {
   /** p99 of a get from its arrival to its end, alone and while the tier works at its default. */
   readonly aloneUs: number;
   readonly besideUs: number;
+  /** The same beside a program that keeps another core busy, and does nothing else. */
+  readonly busyUs: number;
 }
 
 /** Null where this machine has no libzstd. */
@@ -106,6 +108,7 @@ class ColdContest {
     const hotFrom = Math.floor(pages * (1 - HOT_PART));
     const hotGetUs = this.meanGetUs(hotFrom, pages);
     const aloneUs = await this.p99Us(() => {});
+    const busyUs = await this.busyUs();
     const besideUs = await this.p99Us(() => this.tier.step());
     settings.coldSharePercent = 100;
     const pagesPerSecond = await this.finish();
@@ -115,7 +118,18 @@ class ColdContest {
     const coldGetUs = this.meanGetUs(0, hotFrom);
     const after = this.effectiveRatio;
     const { codec } = this;
-    return { before, after, codec, share, pagesPerSecond, hotGetUs, coldGetUs, aloneUs, besideUs };
+    return {
+      before,
+      after,
+      codec,
+      share,
+      pagesPerSecond,
+      hotGetUs,
+      coldGetUs,
+      aloneUs,
+      besideUs,
+      busyUs,
+    };
   }
 
   /** @returns pages a second since the first ones: before them the tier takes a sample, and trains. */
@@ -160,26 +174,30 @@ class ColdContest {
 
   /**
    * Gets of pages in use arrive while turns of the loop go on. Each waits for the turn that it
-   * arrives in. The median over windows counts: in some of them another program has the core.
+   * arrives in.
    */
   private async p99Us(turn: () => void): Promise<number> {
     const { random, store, pages } = this;
-    const windows: number[] = [];
-    while (windows.length < WINDOWS) {
-      const times: number[] = [];
-      let arrival = Bun.nanoseconds();
-      while (times.length < GETS / WINDOWS) {
-        turn();
-        await new Promise<void>((resolve) => void setImmediate(resolve));
-        while (arrival <= Bun.nanoseconds()) {
-          store.get(pages - 1 - below(random, pages * HOT_PART));
-          times.push((Bun.nanoseconds() - arrival) / 1000);
-          arrival += below(random, 2 * ARRIVAL_US * 1000);
-        }
+    const times: number[] = [];
+    let arrival = Bun.nanoseconds();
+    while (times.length < GETS) {
+      turn();
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+      while (arrival <= Bun.nanoseconds()) {
+        store.get(pages - 1 - below(random, pages * HOT_PART));
+        times.push((Bun.nanoseconds() - arrival) / 1000);
+        arrival += below(random, 2 * ARRIVAL_US * 1000);
       }
-      windows.push(times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? 0);
     }
-    return median(windows);
+    return p99OfWindows(times, WINDOWS);
+  }
+
+  private async busyUs(): Promise<number> {
+    const busy = new Worker(new URL("./busy.ts", import.meta.url).href);
+    await new Promise<void>((resolve) => busy.addEventListener("open", () => resolve()));
+    const us = await this.p99Us(() => {});
+    busy.terminate();
+    return us;
   }
 
   close(): void {

@@ -15,7 +15,7 @@ import { below, SeededRandom } from "../../src/core/random.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
 import type { PlacementName } from "../../src/placement/placement.ts";
 import { type CorpusName, loadCorpora } from "../pages/corpora.ts";
-import type { Bench, Figure } from "./bench.ts";
+import { type Bench, type Figure, p99OfWindows } from "./bench.ts";
 import { type ColdResult, coldResult } from "./cold.ts";
 import { codecRatio, compressAll, DensityStore, type Zpages } from "./density-store.ts";
 
@@ -41,6 +41,8 @@ const DRAINED = 0.7;
 /** A get arrives at intervals up to twice this, also while a turn of compaction runs. */
 const ARRIVAL_US = 50;
 const GETS_ALONE = 4000;
+/** p99 is the median over so many windows. */
+const WINDOWS = 8;
 const RANDOM_PAGES = 4096;
 const SEED = 1;
 
@@ -209,7 +211,11 @@ class Contest {
       }
     }
     if (turns <= 1) return null;
-    return { aloneUs: p99(alone), besideUs: p99(beside), withWaitUs: p99(withWait) };
+    return {
+      aloneUs: p99OfWindows(alone, WINDOWS),
+      besideUs: p99OfWindows(beside, WINDOWS),
+      withWaitUs: p99OfWindows(withWait, WINDOWS),
+    };
   }
 
   private refill(): void {
@@ -230,10 +236,6 @@ function usOf(work: () => void): number {
 
 function quantile(values: readonly number[], part: number): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length * part)] ?? 0;
-}
-
-function p99(values: readonly number[]): number {
-  return quantile(values, 0.99);
 }
 
 /** Fisher and Yates. */
@@ -288,6 +290,7 @@ function cells(results: readonly CorpusResult[]): Figure[] {
   add("get of a page in use, us", "us", ({ cold }) => cold?.hotGetUs ?? null);
   add("get of a cold page, us", "us", ({ cold }) => cold?.coldGetUs ?? null);
   add("p99 with its wait, us; alone", "us", ({ cold }) => cold?.aloneUs ?? null);
+  add("p99 with its wait, us; beside a busy core", "us", ({ cold }) => cold?.busyUs ?? null);
   add("p99 with its wait, us; beside the cold tier", "us", ({ cold }) => cold?.besideUs ?? null);
   add("p99 of a get, us; alone", "us", ({ of }) => of[NOW].gets?.aloneUs ?? null);
   add("p99 of a get, us; beside compaction", "us", ({ of }) => of[NOW].gets?.besideUs ?? null);

@@ -15,11 +15,12 @@ until [ -S /run/client.sock ]; do
   kill -0 "$node"
   sleep 0.2
 done
-ramster swap on --nbd "$address" --export "$export"
+ramster swap on --nbd "$address" --export "$export" --client unix:/run/client.sock
+grep -q ^ramster: /sys/block/nbd0/backend
 available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
 walk $((available / 1024 + more)) "$passes"
 ramster status --client unix:/run/client.sock
-ramster swap off --nbd "$address" --export "$export"
+ramster swap off --nbd "$address" --export "$export" --client unix:/run/client.sock
 
 kill "$node"
 wait "$node"

@@ -13,7 +13,10 @@ import { join } from "node:path";
 import { SeededRandom } from "../../src/core/random.ts";
 import { killNode } from "../kept/kills.ts";
 import { logged, ProcessWorld } from "./process-world.ts";
+import { areToolsRequired, which } from "./tools.ts";
 
+const isRoot = process.getuid?.() === 0;
+const lacks = (tool: string) => !areToolsRequired && which(tool) === null;
 const KILLS = 5;
 const TEST_MS = 60_000;
 
@@ -129,6 +132,18 @@ describe("what a node cannot keep memory in", () => {
     const { code } = await world.run(["server", `--keep=${folder}`]);
     expect(code).toBe(2);
     expect(existsSync(folder)).toBe(false);
+  });
+
+  test.skipIf(!isRoot || lacks("unshare"))("a tmpfs that is too small", async () => {
+    await using world = new ProcessWorld();
+    const mount = world.path("small");
+    mkdirSync(mount);
+    const shell = `mount -t tmpfs -o size=4m,mode=0700 none ${mount} && exec "$@"`;
+    const under = ["unshare", "-m", "sh", "-c", shell, "sh"];
+    const flags = ["--insecure", "--memory=8MiB", `--keep=${mount}/kept`];
+    const node = world.startUnready("node", 1, flags, under);
+    expect(await node.child.exited).toBe(3);
+    await logged(node, /its tmpfs has \dMiB left, and 8MiB are needed/);
   });
 
   test("a folder of a node that never was ready is used again", async () => {

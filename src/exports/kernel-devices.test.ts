@@ -111,6 +111,7 @@ describe("devices of the kernel", () => {
     devices.attach("swap", 4096, 0);
     devices.broken("/dev/nbd0");
     devices.stop();
+    expect(devices.list()).toEqual([]);
     const { tries: atStop } = kernel;
     clock.run(clock.now() + 10_000);
     expect(kernel.tries).toBe(atStop);

@@ -5,7 +5,7 @@
  *
  *     attach     the kernel gets one end of a pair of sockets, and the node serves the other
  *     broken     requests wait in the kernel; another pair, until the kernel takes it
- *     detach     the kernel ends the connection with NBD_CMD_DISC
+ *     detach     the kernel ends the connection with NBD_CMD_DISC. A stop of the node detaches all.
  *
  * A device names its server, as `ramster:NODE:EXPORT` in /sys/block/nbdN/backend. So a successor
  * finds what its predecessor served.
@@ -104,8 +104,12 @@ export class KernelDevices {
     if (device !== undefined && this.parts.isKept) this.again(device, RETRY_MS);
   }
 
+  /**
+   * The node ends in good order, and its pages with it: the kernel need not wait for another one.
+   */
   stop(): void {
     this.isStopped = true;
+    for (const { index } of this.own()) this.parts.kernel.detach(index);
   }
 
   /** Offers the kernel another socket until it takes it, or detaches the device. */

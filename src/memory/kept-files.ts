@@ -11,6 +11,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { RamsterError } from "../core/errors.ts";
+import { BYTES_PER_MIB } from "../core/limits.ts";
 import type { Kept, Region, ReserveOptions } from "../core/memory.ts";
 import type { FfiMemory } from "./ffi-memory.ts";
 import { lockFile } from "./file-lock.ts";
@@ -53,8 +54,23 @@ export class KeptFiles implements KeptBytes {
       fs.closeSync(fd);
       throw refused(this.folder, `${name} has ${size} bytes, and not ${byteCount}`);
     }
-    if (size === 0) fs.ftruncateSync(fd, byteCount);
+    if (size === 0) {
+      this.checkRoom(byteCount, options);
+      fs.ftruncateSync(fd, byteCount);
+    }
     return this.memory.map(byteCount, options, { fd, kept });
+  }
+
+  /** A process that touches more than tmpfs has gets SIGBUS. What grows may stay small. */
+  private checkRoom(byteCount: number, { grows, pinnedBytes }: ReserveOptions): void {
+    const needed = grows === true ? pinnedBytes : byteCount;
+    const { bavail, bsize, blocks } = fs.statfsSync(this.folder);
+    // A tmpfs without a limit says that it has no blocks.
+    if (blocks === 0 || bavail * bsize >= needed) return;
+    const [room, wanted] = [bavail * bsize, needed].map((it) => {
+      return `${Math.floor(it / BYTES_PER_MIB)}MiB`;
+    });
+    throw refused(this.folder, `its tmpfs has ${room} left, and ${wanted} are needed`);
   }
 
   /** Nothing is kept any more: the node ends in good order. */

@@ -2,9 +2,10 @@
  * KeptNode: what a successor must know of the node itself, in kept memory: who it is for others,
  * and the key that sealed its pages.
  *
- *     row 1:  | boot id, two words | number + 1, or 0 | unused | seal key, eight words |
+ *     row 1:  | boot id, two words | number + 1, or 0 | starts | seal key, eight words |
  *
- * With the same boot id and number, holders go on keeping its pages.
+ * With the same boot id and number, holders go on keeping its pages. Pages that it held for others
+ * are not kept. So each start has other epochs, which tell owners that these pages are gone.
  */
 import { RamsterError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
@@ -17,6 +18,9 @@ const ROW = 1;
 const BOOT_LO = 0;
 const BOOT_HI = 1;
 const NUMBER = 2;
+const STARTS = 3;
+/** Epochs of one start. */
+const EPOCHS_PER_START = 2 ** 20;
 const SEAL_KEY = 4;
 const SEAL_KEY_WORDS = SEAL_KEY_BYTES / 4;
 const WORDS_PER_ROW = SEAL_KEY + SEAL_KEY_WORDS;
@@ -25,6 +29,8 @@ export class KeptNode {
   readonly memory: KeptMemory;
   readonly bootId: bigint;
   readonly sealKey: Uint8Array;
+  /** All epochs of this start are above it (wire/PROTOCOL.md, GRANT). */
+  readonly epochBefore: number;
   private readonly rows: Rows;
 
   constructor(memory: KeptMemory, random: Random) {
@@ -36,6 +42,8 @@ export class KeptNode {
     this.bootId = (BigInt(word(BOOT_HI) >>> 0) << 32n) | BigInt(word(BOOT_LO) >>> 0);
     const key = Int32Array.from({ length: SEAL_KEY_WORDS }, (_, i) => word(SEAL_KEY + i));
     this.sealKey = new Uint8Array(key.buffer);
+    this.epochBefore = word(STARTS) * EPOCHS_PER_START;
+    this.rows.set(ROW, STARTS, word(STARTS) + 1);
   }
 
   private begin(random: Random): void {

@@ -174,7 +174,7 @@ export class Node implements LinkHandler, MembershipEvents {
     const own = { ...env, peers: this.links, codec, codecs, seed, cipher, buggify };
     this.ramster = openRamster(own, config, this.kept);
     const want = (node: number): void => this.links.want(node);
-    this.foreign = openForeign({ ...env, codec, codecs, seed, want, buggify }, config);
+    this.foreign = openForeign({ ...env, codec, codecs, seed, want, buggify }, config, this.kept);
     const announce = (): void => membership?.announceNow();
     const { ramster, foreign } = this;
     const lends = foreign === null ? null : { ...env, foreign, announce };
@@ -188,7 +188,6 @@ export class Node implements LinkHandler, MembershipEvents {
     this.drain = new Drain({ clock, log, ramster, foreign, lending });
     const { transport, tls } = env.plain ?? { transport: env.transport, tls: null };
     this.nbdDoor = new NbdDoor({ ...env, ramster, transport, tls }, config);
-    dropOthers(ramster, log);
     this.httpDoor = new HttpDoor({ clock, transport, log }, this.live, () => this.admin.snapshot());
     const { certificate } = env;
     this.certificate = certificate === undefined ? null : new CertificateWatch(env, certificate);
@@ -257,6 +256,7 @@ export class Node implements LinkHandler, MembershipEvents {
       await this.httpDoor.stop();
       throw error;
     }
+    dropOthers(this.ramster, this.log);
     this.ramster.start();
     this.certificate?.start();
     this.membership?.attach(this, () => this.localState());
@@ -527,12 +527,14 @@ function openForeign(
     readonly buggify: Buggify;
   },
   config: LiveConfig,
+  kept: KeptNode | null,
 ): Foreign | null {
   if (config.lendBytes === 0) return null;
   const store = storeOptions(config, config.lendBytes);
   const zcache = new Zcache({ ...parts, remote: NEVER_REMOTE }, store);
   const { quotaBytes, requestTimeoutMs } = config;
   const pagesPerOwnerMax = quotaBytes === null ? null : Math.floor(quotaBytes / PAGE_BYTES);
-  const settings = { pagesPerOwnerMax, requestTimeoutMs };
+  const epochBefore = kept?.epochBefore ?? 0;
+  const settings = { pagesPerOwnerMax, requestTimeoutMs, epochBefore };
   return new Foreign({ ...parts, zcache, seedOf: ownerSeed }, settings);
 }

@@ -44,16 +44,15 @@ const ONE_SLOT_AT = SLOTS_MAX * 4;
 /** Where a header goes there. */
 const HEADER_AT = ONE_SLOT_AT + UNIT;
 
-// Words of a row. PREV and NEXT link the list by free bytes; NEXT also that of free rows. HOLE_PREV
-// and HOLE_NEXT link the list by the largest hole.
+// Words of a row: 40 bytes. PREV and NEXT link the list by free bytes; NEXT also that of free rows.
+// HOLE_PREV and HOLE_NEXT link the list by the largest hole.
 const NEXT = 0;
 const PREV = 1;
 const SHAPE = 2;
 const ROOM = 3;
 const HOLE_NEXT = 4;
 const HOLE_PREV = 5;
-const HOLE = 6;
-const FRAME = 7;
+const FRAME = 6;
 const WORDS_PER_BLOCK = FRAME + FRAMES_MAX;
 /** In row 0, which is no block: the epoch that ages of slots count from (ages.ts). */
 const EPOCH = ROOM;
@@ -74,10 +73,14 @@ const FRAMES_MASK = 0x7;
 const SLOTS_SHIFT = 6;
 const LIVE_SHIFT = 13;
 const COUNT_MASK = 0x7f;
+/** The largest hole, in units, to the end of the word. */
+const HOLE_SHIFT = 20;
+const BELOW_HOLE = (1 << HOLE_SHIFT) - 1;
 // Fields of ROOM: free bytes, and the lowest offset of a zpage.
 const ROOM_BITS = 15;
 const ROOM_MASK = (1 << ROOM_BITS) - 1;
 
+assert(BLOCK_BYTES_MAX / UNIT < 1 << (32 - HOLE_SHIFT) && LIVE_SHIFT + 7 === HOLE_SHIFT);
 assert(BLOCK_BYTES_MAX <= ROOM_MASK && SLOTS_MAX <= COUNT_MASK && SLOTS_MAX === 1 << SLOT_BITS);
 
 // Fields of a slot.
@@ -170,7 +173,6 @@ export class BlockRows extends Table {
     const whole = isWhole ? WHOLE_BIT : 0;
     this.setKept(row, SHAPE, USED_BIT | (kind << KIND_SHIFT) | whole);
     this.set(row, ROOM, 0);
-    this.set(row, HOLE, 0);
     return row;
   }
 
@@ -257,11 +259,12 @@ export class BlockRows extends Table {
 
   /** Some hole between zpages, or behind them, has so many bytes. */
   hole(row: number): number {
-    return this.get(row, HOLE);
+    return (this.get(row, SHAPE) >>> HOLE_SHIFT) * UNIT;
   }
 
+  /** A successor looks again. */
   setHole(row: number, bytes: number): void {
-    this.set(row, HOLE, bytes);
+    this.set(row, SHAPE, (this.get(row, SHAPE) & BELOW_HOLE) | ((bytes / UNIT) << HOLE_SHIFT));
   }
 
   frame(row: number, index: number): number {

@@ -87,7 +87,7 @@ export class Foreign {
   private readonly seedOf: (bootId: bigint) => number;
   private readonly buggify: Buggify;
   private readonly owners = new Map<number, Owner>();
-  private lastEpoch = 0;
+  private lastEpoch: number;
   private readonly handle = new Handle();
   private readonly entry: Zpage;
 
@@ -104,10 +104,13 @@ export class Foreign {
       requestTimeoutMs: number;
       /** The most pages held for one node. Null: as many as fit. */
       pagesPerOwnerMax: number | null;
+      /** All epochs are above it. */
+      epochBefore?: number;
     },
   ) {
     this.pagesPerOwnerMax = settings.pagesPerOwnerMax ?? Number.POSITIVE_INFINITY;
     this.zcache = parts.zcache;
+    this.lastEpoch = settings.epochBefore ?? 0;
     this.frameCountLent = parts.zcache.budget.frameCountMax;
     const channelOf = (node: number): Channel | null => this.owners.get(node)?.channel ?? null;
     this.reclaim = new Reclaim({ ...parts, channelOf, counters: this.counters }, settings);
