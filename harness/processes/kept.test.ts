@@ -10,8 +10,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { SeededRandom } from "../../src/core/random.ts";
+import { parseAddress } from "../../src/net/address.ts";
+import { BunTransport } from "../../src/net/bun.ts";
 import { killNode } from "../kept/kills.ts";
+import { BareClient, BLOCK_STATUS, READ, TRIM, WRITE } from "../nbd/bare-client.ts";
+import type { NodeProcess } from "./node-process.ts";
 import { logged, ProcessWorld } from "./process-world.ts";
 import { areToolsRequired, which } from "./tools.ts";
 
@@ -25,6 +30,13 @@ function tmpfsFolder(world: ProcessWorld): string {
   const folder = mkdtempSync("/dev/shm/ramster-test-");
   world.onEnd(() => rmSync(folder, { recursive: true, force: true }));
   return join(folder, "kept");
+}
+
+async function connectTo(node: NodeProcess): Promise<BareClient> {
+  const client = new BareClient();
+  new BunTransport().connect(parseAddress(node.nbd), client);
+  await client.negotiate({ form: "structured", name: "a" });
+  return client;
 }
 
 describe("a node that keeps its memory", () => {
@@ -50,6 +62,32 @@ describe("a node that keeps its memory", () => {
     },
     TEST_MS,
   );
+
+  test("knows which pages of an export are there, and frees them on TRIM", async () => {
+    await using world = new ProcessWorld();
+    const nbd = `--nbd=unix:${world.path("nbd.sock")}`;
+    const flags = [`--keep=${tmpfsFolder(world)}`, "--memory=8MiB", nbd, "--export=a=64MiB"];
+    const first = await world.start("node", 1, [...flags, "--no-swap"]);
+    const [offset, length] = [40 * 2 ** 20, PAGE_BYTES];
+    const before = await connectTo(first);
+    const data = new Uint8Array(PAGE_BYTES).fill(7);
+    expect((await before.ask({ type: WRITE, offset, length, data })).error).toBe(0);
+    await first.kill();
+    const second = await world.start("node", 1, [...flags, "--no-swap"]);
+    const client = await connectTo(second);
+    const range = { offset: offset - PAGE_BYTES, length: 3 * PAGE_BYTES };
+    // A hole, the page, and a hole.
+    expect((await client.ask({ type: BLOCK_STATUS, ...range })).extents).toEqual([
+      [PAGE_BYTES, 3],
+      [PAGE_BYTES, 0],
+      [PAGE_BYTES, 3],
+    ]);
+    expect((await client.ask({ type: READ, offset, length })).data).toEqual(data);
+    expect((await client.ask({ type: TRIM, ...range })).error).toBe(0);
+    expect((await client.ask({ type: READ, offset, length })).data).toEqual(data.fill(0));
+    client.stream?.terminate();
+    expect(await second.stop()).toBe(0);
+  });
 
   test("says what it took over, and drops pools of programs", async () => {
     await using world = new ProcessWorld();

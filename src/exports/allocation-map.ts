@@ -3,6 +3,7 @@
  * thin-provisioned, so ranges that were never written, or were freed, are skipped in one step.
  *
  *     mark(page)                 the page is written
+ *     markAll()                  any page may be there: a predecessor wrote them
  *     clear(from, to)            no page from `from` up to `to` is left
  *     nextAllocated(page, end)   the first page from here on that may be there
  *
@@ -24,6 +25,10 @@ export class AllocationMap {
 
   mark(page: number): void {
     this.blocks[Math.floor(page / BLOCK_PAGES)] = 1;
+  }
+
+  markAll(): void {
+    this.blocks.fill(1);
   }
 
   clear(from: number, to: number): void {

@@ -36,5 +36,7 @@ export function openExport(ramster: Ramster, config: ExportConfig, type: number)
     const how = "give it as much, or remove the folder of --keep";
     throw new RamsterError("BAD_KEPT_MEMORY", `Cannot use kept memory: ${what}: ${how}`);
   }
-  return new NbdExport(config, keptType, kept);
+  const exp = new NbdExport(config, keptType, kept);
+  exp.allocation.markAll();
+  return exp;
 }

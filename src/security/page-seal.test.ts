@@ -39,6 +39,8 @@ function handleBytes(handle: Handle): Uint8Array {
 /** The plain way to seal: the whole tag, of which PageSeal keeps the first 12 bytes. */
 function plainSeal({ handle, zpage }: Sample): { text: Buffer; tag: Buffer } {
   const nonce = Buffer.alloc(12);
+  nonce.writeUInt8(zpage.codec, 0);
+  nonce.writeUInt16BE(zpage.zpageBytes, 2);
   nonce.writeBigUInt64BE(BigInt(zpage.version), 4);
   const bound = Buffer.alloc(11);
   bound.writeBigUInt64BE(BigInt(zpage.version));
@@ -95,6 +97,17 @@ test("a sealed page can be opened again and again, and stays sealed", () => {
       expect(zpage.bytes).toEqual(before);
     }),
   );
+});
+
+test("one version of a page in two codecs is not sealed with one nonce", () => {
+  const handle = new Handle();
+  // Zeros become the stream of the cipher: with one nonce it would be the same.
+  const zpage = { bytes: new Uint8Array(64), at: 0, zpageBytes: 64, codec: 1, version: 7 };
+  const hot = sealed({ handle, zpage });
+  const cold = sealed({ handle, zpage: { ...zpage, codec: 2 } });
+  const shorter = sealed({ handle, zpage: { ...zpage, zpageBytes: 32 } });
+  expect(cold.zpage.bytes).not.toEqual(hot.zpage.bytes);
+  expect(shorter.zpage.bytes.slice(0, 32)).not.toEqual(hot.zpage.bytes.slice(0, 32));
 });
 
 test("a page sealed twice is the same; another version or key changes it", () => {

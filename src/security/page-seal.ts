@@ -3,14 +3,16 @@
  * read it, change it, or return it in place of another page or version.
  *
  *     key     32 random bytes, made at each start of the node, in its memory only
- *     nonce   0, u32 | version, u64
+ *     nonce   codec, u8 | 0 | zpage bytes, u16 | version, u64
  *     bound   handle, 32 bytes | version, u64 | codec, u8 | zpage bytes, u16
  *     tag     the first 96 bits of the tag of GCM, kept by the owner and never sent
  *
- * A nonce must never be used for two texts. A version belongs to one handle and one zpage while the
- * node runs, and the key ends with the node. The zpage must be undamaged when it is sealed
- * (ramster/seals.ts), since a damaged one would be a second text. The same zpage gives the same
- * bytes each time, as its copies need.
+ * A nonce must never be used for two texts. A version belongs to one handle and one page while the
+ * key is used. The page has one zpage for each codec: it may be sealed and sent, come back unsent,
+ * be compressed again (src/cold), and be sealed once more. The key ends with the node, or with what
+ * it keeps (node/kept-node.ts), in which no version is used again. The zpage must be undamaged when
+ * it is sealed (ramster/seals.ts), since a damaged one would be a second text. The same zpage gives
+ * the same bytes each time, as its copies need.
  *
  * A tag of 96 bits is enough. A forger has one guess for each fetch. A guess succeeds once in 2^87
  * at most, since a text has at most 259 blocks (NIST SP 800-38D, appendix B).
@@ -81,6 +83,8 @@ export class PageSeal implements Seal {
   }
 
   private bind(handle: Handle, { version, codec, zpageBytes }: Sealable): void {
+    this.nonceView.setUint8(0, codec);
+    this.nonceView.setUint16(2, zpageBytes);
     writeVersion(this.nonceView, NONCE_BYTES - 8, version);
     handle.write(this.boundView, 0);
     writeVersion(this.boundView, VERSION_AT, version);
