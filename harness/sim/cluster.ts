@@ -20,9 +20,11 @@ import { openMemory } from "../../src/memory/open-memory.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
 import type { Certificate } from "../../src/node/certificate-watch.ts";
 import { type NodeConfig, nodeConfig } from "../../src/node/config.ts";
+import { KeptNode } from "../../src/node/kept-node.ts";
 import { type Membership, openMembership } from "../../src/node/membership.ts";
 import { Node } from "../../src/node/node.ts";
 import type { GetAndFree } from "../../src/ramster/repatriate/waiters.ts";
+import { CrashingBytes } from "../kept/crashing-bytes.ts";
 import { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
 import { drive } from "./drive.ts";
@@ -62,6 +64,10 @@ export class SimNode {
   private running: Node | null = null;
   private process: ProcessClock;
   private simDisk: SimDisk | null = null;
+  /** What outlives its process (--keep). Null: nothing does. */
+  private keptBytes: CrashingBytes | null = null;
+  /** Whether this boot took over the pages of the one before. */
+  hasTakenOver = false;
   private lastToken = 0;
   private readonly handle = new Handle();
   private readonly page = new Uint8Array(PAGE_BYTES);
@@ -103,7 +109,10 @@ export class SimNode {
     return value;
   }
 
-  /** Starts with a new boot id and empty memory. One that gossips first joins through `seeds`. */
+  /**
+   * Starts with a new boot id and empty memory, or with what it has kept. One that gossips first
+   * joins through `seeds`.
+   */
   async start(seeds: readonly SimNode[] = []): Promise<void> {
     const { network, random } = this.cluster;
     const clock = new ProcessClock(this.cluster.clock);
@@ -123,8 +132,10 @@ export class SimNode {
     const secured = this.certificate === null ? null : { certificate: this.certificate };
     const recompressor = this.newRecompressor(clock);
     const env = { clock, transport, random, hostMemory, log, buggify, disk, ...secured };
-    const config = { ...this.config, seeds: seeds.map((seed) => seed.gossip) };
-    this.membership = openMembership({ ...env, keyring: null }, config);
+    const kept = this.openKept();
+    const known = kept?.number ?? this.config.number;
+    const config = { ...this.config, number: known, seeds: seeds.map((seed) => seed.gossip) };
+    this.membership = openMembership({ ...env, keyring: null }, config, kept?.bootId ?? null);
     const { membership } = this;
     const driven = this.cluster.clock;
     const joined = membership === null ? config : await drive(driven, membership.start());
@@ -132,8 +143,11 @@ export class SimNode {
     assert(number !== null);
     this.number = number;
     const codecs = recompressor?.codecs ?? hotCodecs;
-    const parts = { ...env, memory, recompressor };
+    const parts = { ...env, memory, recompressor, kept };
     this.running = new Node(parts, { ...config, number }, codecs, this.membership);
+    this.running.setNumber(number);
+    this.hasTakenOver = kept?.memory.isSucceeding === true;
+    this.takePools();
     await this.running.start();
     this.isUp = true;
   }
@@ -146,9 +160,43 @@ export class SimNode {
     return recompressor;
   }
 
+  private openKept(): KeptNode | null {
+    if (this.config.keepPath === null) return null;
+    const { random } = this.cluster;
+    this.keptBytes ??= new CrashingBytes(random);
+    return new KeptNode(this.keptBytes.newMemory(), random);
+  }
+
+  /** The pools that this boot took over, by kind. */
+  private readonly taken: [number | null, number | null] = [null, null];
+
+  private takePools(): void {
+    const { restoring } = this.node.ramster;
+    for (const kind of [0, 1] as const) {
+      this.taken[kind] = restoring.take((key) => key[0] === kind)?.id ?? null;
+    }
+  }
+
+  /** The pool of that kind that a predecessor kept, or null. */
+  takenPool({ persistent }: { persistent: boolean }): number | null {
+    return this.taken[persistent ? 1 : 0];
+  }
+
+  get keeps(): boolean {
+    return this.config.keepPath !== null;
+  }
+
+  /** Ends its process, as SIGKILL does: it keeps what it keeps. */
+  die(): void {
+    const kept = this.keptBytes;
+    this.crash();
+    this.keptBytes = kept;
+  }
+
   /** Cuts the power. */
   crash(): void {
     this.isUp = false;
+    this.keptBytes = null;
     this.cluster.network.crash(this.host);
     this.process.kill();
     this.simDisk?.close();
@@ -168,6 +216,7 @@ export class SimNode {
   /** Stops it cleanly. */
   async stop(): Promise<void> {
     this.isUp = false;
+    this.keptBytes = null;
     await drive(this.cluster.clock, this.node.stop());
     this.process.kill();
   }
@@ -195,7 +244,8 @@ export class SimNode {
   }
 
   newPool(options: { persistent: boolean; storeWhole?: boolean }): number {
-    const pool = this.node.ramster.newPool({ storeWhole: false, ...options });
+    const key = [options.persistent ? 1 : 0, 0, 0, 0] as const;
+    const pool = this.node.ramster.newPool({ storeWhole: false, ...options, key });
     assert(pool !== null);
     return pool.id;
   }

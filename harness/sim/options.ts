@@ -65,6 +65,8 @@ export interface SimOptions {
   /** Whether owners compress cold pages again, and how many of these jobs fail. */
   readonly cold: boolean;
   readonly coldFailPercent: number;
+  /** Whether nodes keep their memory: then half of the crashes end only the process. */
+  readonly keep: boolean;
   /** Points of buggify that are armed in this run. */
   readonly buggify: readonly BuggifyPoint[];
   /** How often an armed point fires, in percent. */
@@ -103,6 +105,8 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     order: pick(ORDERS),
     cold: pick([false, true, true]),
     coldFailPercent: pick([0, 0, 20]),
+    // Drawn last: others stay as they were before there was this one.
+    keep: pick([false, true]),
   };
   return { ...drawn, ...given };
 }

@@ -105,13 +105,14 @@ export class Owner {
     this.pools = [new Pool(true, settings.pageCount), new Pool(false, settings.pageCount)];
   }
 
-  /** Its node has started with nothing. */
+  /** Its node has started: with nothing, or with the pages that it had. */
   booted(): void {
     this.boot += 1;
     this.pending.clear();
     for (const pool of this.pools) {
-      pool.clear();
-      pool.id = this.node.newPool({ persistent: pool.persistent });
+      const taken = this.node.takenPool(pool);
+      if (taken === null) pool.clear();
+      pool.id = taken ?? this.node.newPool({ persistent: pool.persistent });
     }
   }
 

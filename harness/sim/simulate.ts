@@ -116,6 +116,7 @@ class Run {
       placement,
       order,
       coldCodec: cold ? ("zstd" as const) : ("none" as const),
+      keepPath: this.options.keep && placement === "blocks" ? "kept" : null,
       lendBytes: lendMib * MIB,
       ...(diskMib > 0 ? disk : {}),
     };
@@ -212,6 +213,8 @@ class Run {
     // An ephemeral page has one copy, and its holder may have dropped it.
     const ephemeral = this.sum("remote_eph_pages");
     const persistent = this.sum("remote_copies") - ephemeral;
+    // A process that ended has forgotten flushes, and puts under way (ramster/repair/restoring.ts).
+    if (this.options.keep) return this.sum("foreign_pers_pages") >= persistent;
     if (this.sum("foreign_eph_pages") > ephemeral) return false;
     return this.sum("foreign_pers_pages") === persistent;
   }

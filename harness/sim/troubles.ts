@@ -3,6 +3,7 @@
  * several are active at a time.
  *
  *     crash      power off, and a start with nothing       stop       drained, ended, started again
+ *                or only the process ends, which kept its pages
  *     pause      a process is stopped                      isolate    cut off, streams reset, and
  *     partition  two sides without each other                         back in the same boot
  *     deaf       nothing arrives, one way, of some pairs   cut        streams break, anywhere
@@ -173,7 +174,10 @@ export class Troubles {
   private crash(node: SimNode, ms: number): void {
     if (!this.maySpare(node)) return;
     this.copiesGo(node);
-    node.crash();
+    if (node.keeps && below(this.random, 2) === 0) {
+      this.trace(`${node.index} keeps its pages`);
+      node.die();
+    } else node.crash();
     this.later(ms, () => this.restart(node));
   }
 
