@@ -116,6 +116,7 @@ export class SimNode {
   async start(seeds: readonly SimNode[] = []): Promise<void> {
     const { network, random } = this.cluster;
     const clock = new ProcessClock(this.cluster.clock);
+    clock.onKilled = () => this.killed();
     this.process = clock;
     const log = new Log((_level, area, line) => {
       this.log.push(`${this.cluster.clock.now().toFixed(3)} ${area}: ${line}`);
@@ -186,16 +187,37 @@ export class SimNode {
     return this.config.keepPath !== null;
   }
 
-  /** Ends its process, as SIGKILL does: it keeps what it keeps. */
-  die(): void {
+  /**
+   * Ends its process within so many writes to kept memory, in the middle of one. `onDeath` is
+   * called before.
+   */
+  dieWithin(writes: number, onDeath: () => void): void {
+    this.onDeath = onDeath;
+    this.keptBytes?.killAfter(writes);
+  }
+
+  /** A program on this node does something. @returns false when the process was killed in it. */
+  run(work: () => void): boolean {
+    return this.process.call(work);
+  }
+
+  /** It was killed, now or in the middle of what it does. It keeps what it keeps. */
+  killed(): void {
+    const { onDeath } = this;
+    this.onDeath = null;
+    onDeath?.();
     const kept = this.keptBytes;
+    kept?.killAfter(Number.POSITIVE_INFINITY);
     this.crash();
     this.keptBytes = kept;
   }
 
+  private onDeath: (() => void) | null = null;
+
   /** Cuts the power. */
   crash(): void {
     this.isUp = false;
+    this.onDeath = null;
     this.keptBytes = null;
     this.cluster.network.crash(this.host);
     this.process.kill();

@@ -41,9 +41,20 @@ interface PendingGet {
   readonly target: Uint8Array;
 }
 
+/** An operation of the owner on some pages, until it ends. */
+interface Operation {
+  readonly pool: Pool;
+  readonly from: number;
+  readonly to: number;
+  /** What the pages are after it. */
+  readonly generation: number;
+}
+
 /** Pages of one pool, and what they must be. */
 class Pool {
   readonly persistent: boolean;
+  /** By number: what a page may be as well, since an operation on it was cut off. */
+  readonly unsure = new Map<number, Set<number>>();
   id = -1;
   /** By number: the generation, or 0 where there is no page. */
   readonly generations: Int32Array;
@@ -60,6 +71,7 @@ class Pool {
   }
 
   clear(): void {
+    this.unsure.clear();
     this.generations.fill(0);
     this.mayBeLost.fill(0);
     this.damaged.fill(0);
@@ -89,6 +101,7 @@ export class Owner {
   private lastToken = 0;
   private generation = 0;
   private boot = 0;
+  private operation: Operation | null = null;
   private isWorking = false;
   /** The time in which its process was not stopped. */
   private awakeMs = 0;
@@ -111,9 +124,32 @@ export class Owner {
     this.pending.clear();
     for (const pool of this.pools) {
       const taken = this.node.takenPool(pool);
+      this.operation = null;
       if (taken === null) pool.clear();
       pool.id = taken ?? this.node.newPool({ persistent: pool.persistent });
     }
+  }
+
+  /** Its process was killed. What was under way may have happened or not. */
+  killed(): void {
+    for (const { pool, number, getAndFree } of this.pending.values()) {
+      if (getAndFree === 1) this.mayBe(pool, number, 0);
+    }
+    const { operation } = this;
+    if (operation === null) return;
+    const { pool, from, to, generation } = operation;
+    for (let number = from; number < to; number += 1) this.mayBe(pool, number, generation);
+  }
+
+  private mayBe(pool: Pool, number: number, generation: number): void {
+    const all = pool.unsure.get(number) ?? new Set();
+    pool.unsure.set(number, all.add(generation).add(pool.generations[number] ?? 0));
+  }
+
+  /** Does an operation on its node, whose process may be killed in it. */
+  private operating(operation: Operation | null, work: () => void): void {
+    this.operation = operation;
+    if (this.node.run(work)) this.operation = null;
   }
 
   /** Works until `rest`. */
@@ -203,8 +239,9 @@ export class Owner {
     else if (kind < 60) this.flush(pool, number);
     else if (kind < 80) this.get(pool, number, 1);
     else if (kind < 150) this.flurry(pool, number);
-    else if (kind < 500) for (let i = 0; i < count; i += 1) this.put(pool, this.anyNumber());
-    else for (let i = 0; i < count; i += 1) this.get(pool, this.anyNumber(), 0);
+    else if (kind < 500) {
+      for (let i = 0; i < count && this.node.isUp; i += 1) this.put(pool, this.anyNumber());
+    } else for (let i = 0; i < count && this.node.isUp; i += 1) this.get(pool, this.anyNumber(), 0);
   }
 
   /**
@@ -237,15 +274,19 @@ export class Owner {
     const { ramster } = this.node.node;
     if (ramster.mustWait()) return;
     this.generation += 1;
-    fillTestPage(this.page, this.node.index, pool.id, number, this.generation);
-    const status = ramster.put(this.node.at(pool.id, number), this.page, 0);
-    const isStored = status === STATUS.OK;
-    assert(isStored || isRefusal(status), `put ends with ${statusName(status)}`);
-    // A refused put removes the old page.
-    pool.generations[number] = isStored ? this.generation : 0;
-    pool.mayBeLost[number] = 0;
-    pool.damaged[number] = 0;
-    this.note("put", pool, number, status);
+    const { generation } = this;
+    fillTestPage(this.page, this.node.index, pool.id, number, generation);
+    this.operating({ pool, from: number, to: number + 1, generation }, () => {
+      const status = ramster.put(this.node.at(pool.id, number), this.page, 0);
+      const isStored = status === STATUS.OK;
+      assert(isStored || isRefusal(status), `put ends with ${statusName(status)}`);
+      // A refused put removes the old page.
+      pool.generations[number] = isStored ? generation : 0;
+      pool.unsure.delete(number);
+      pool.mayBeLost[number] = 0;
+      pool.damaged[number] = 0;
+      this.note("put", pool, number, status);
+    });
   }
 
   private get(pool: Pool, number: number, getAndFree: GetAndFree): void {
@@ -259,8 +300,10 @@ export class Owner {
     this.pending.set(token, get);
     const handle = this.node.at(pool.id, number);
     const { ramster } = this.node.node;
-    const status = ramster.get(handle, getAndFree, target, 0, sink, token);
-    if (status !== STATUS.PENDING) this.got(token, status);
+    this.operating(null, () => {
+      const status = ramster.get(handle, getAndFree, target, 0, sink, token);
+      if (status !== STATUS.PENDING) this.got(token, status);
+    });
   }
 
   private got(token: number, status: Status): void {
@@ -271,8 +314,9 @@ export class Owner {
     if (get.boot !== this.boot || !this.node.isUp) return;
     this.targets.push(get.target);
     const { pool, number, getAndFree, target } = get;
-    const expected = pool.generations[number] ?? 0;
     this.note("get", pool, number, status);
+    if (this.settled(pool, number, target, status)) return;
+    const expected = pool.generations[number] ?? 0;
     switch (status) {
       case STATUS.OK: {
         const generation = generationOf(target, this.node.index, pool.id, number);
@@ -304,27 +348,53 @@ export class Owner {
     }
   }
 
+  /**
+   * An operation on the page was cut off, and this get shows what has become of it. @returns
+   * whether the page was lost then, as it may be where there was no room for both.
+   */
+  private settled(pool: Pool, number: number, target: Uint8Array, status: Status): boolean {
+    const unsure = pool.unsure.get(number);
+    if (unsure === undefined) return false;
+    if (status === STATUS.LOST) return true;
+    if (status !== STATUS.OK && status !== STATUS.NOT_FOUND) return false;
+    const isThere = status === STATUS.OK;
+    const found = isThere ? generationOf(target, this.node.index, pool.id, number) : 0;
+    if (unsure.has(found)) pool.generations[number] = found;
+    pool.unsure.delete(number);
+    return false;
+  }
+
   private flush(pool: Pool, number: number): void {
-    const status = this.node.node.ramster.flushPage(this.node.at(pool.id, number));
-    const wasThere = (pool.generations[number] ?? 0) > 0;
-    if (pool.persistent) assert((status === STATUS.OK) === wasThere, "flush of what was there");
-    pool.generations[number] = 0;
-    this.note("flush", pool, number, status);
+    this.operating({ pool, from: number, to: number + 1, generation: 0 }, () => {
+      const status = this.node.node.ramster.flushPage(this.node.at(pool.id, number));
+      const wasThere = (pool.generations[number] ?? 0) > 0;
+      const isSure = pool.persistent && !pool.unsure.has(number);
+      if (isSure) assert((status === STATUS.OK) === wasThere, "flush of what was there");
+      pool.generations[number] = 0;
+      pool.unsure.delete(number);
+      this.note("flush", pool, number, status);
+    });
   }
 
   private flushObject(pool: Pool, number: number): void {
-    const status = this.node.node.ramster.flushObject(this.node.at(pool.id, number));
-    const first = number - (number % PAGES_PER_OBJECT);
-    pool.generations.fill(0, first, first + PAGES_PER_OBJECT);
-    this.note("flush_object", pool, number, status);
+    const from = number - (number % PAGES_PER_OBJECT);
+    const to = Math.min(from + PAGES_PER_OBJECT, this.settings.pageCount);
+    this.operating({ pool, from, to, generation: 0 }, () => {
+      const status = this.node.node.ramster.flushObject(this.node.at(pool.id, number));
+      pool.generations.fill(0, from, to);
+      for (let page = from; page < to; page += 1) pool.unsure.delete(page);
+      this.note("flush_object", pool, number, status);
+    });
   }
 
   /** The next pool may have the same id, and the other kind. */
   private replacePool(pool: Pool): void {
-    const status = this.node.node.ramster.flushPool(pool.id, { destroy: true });
-    pool.clear();
-    pool.id = this.node.newPool({ persistent: pool.persistent });
-    this.note("replace_pool", pool, 0, status);
+    this.operating({ pool, from: 0, to: this.settings.pageCount, generation: 0 }, () => {
+      const status = this.node.node.ramster.flushPool(pool.id, { destroy: true });
+      pool.clear();
+      pool.id = this.node.newPool({ persistent: pool.persistent });
+      this.note("replace_pool", pool, 0, status);
+    });
   }
 
   /** Fails for a get that has waited too long. */

@@ -5,6 +5,7 @@
  */
 import type { Clock, TimerId } from "../../src/core/clock.ts";
 import type { Stream, StreamEvents, Transport } from "../../src/net/transport.ts";
+import { Killed } from "../kept/crashing-bytes.ts";
 import type { SimClock } from "./clock.ts";
 
 /** Not an id of SimClock. */
@@ -15,6 +16,9 @@ export class ProcessClock implements Clock {
   private resumeMs = 0;
   private jumpedMs = 0;
   private isDead = false;
+  /** The process was killed in the middle of a callback (harness/kept/crashing-bytes.ts). */
+  onKilled: (() => void) | null = null;
+  private depth = 0;
   private readonly timers = new Set<TimerId>();
   /** Callbacks that wait, in order; timers under their id, others under NO_TIMER. */
   private readonly waiting: Array<{ timer: TimerId; callback: () => void }> = [];
@@ -45,8 +49,26 @@ export class ProcessClock implements Clock {
 
   soon(callback: () => void): void {
     this.clock.soon(() => {
-      if (!this.isDead) callback();
+      if (!this.isDead) this.call(callback);
     });
+  }
+
+  /**
+   * Runs something in the process. @returns false when the process was killed in it: no outer
+   * callback goes on either.
+   */
+  call(callback: () => void): boolean {
+    this.depth += 1;
+    try {
+      callback();
+      return true;
+    } catch (error) {
+      if (!(error instanceof Killed) || this.onKilled === null || this.depth > 1) throw error;
+      this.onKilled();
+      return false;
+    } finally {
+      this.depth -= 1;
+    }
   }
 
   get isPaused(): boolean {
@@ -104,7 +126,10 @@ export class ProcessClock implements Clock {
 
   private whenAwake(callback: () => void, timer = NO_TIMER): void {
     if (this.isDead) return;
-    if (!this.isPaused && this.waiting.length === 0) return callback();
+    if (!this.isPaused && this.waiting.length === 0) {
+      this.call(callback);
+      return;
+    }
     this.waiting.push({ timer, callback });
     if (this.waiting.length === 1) this.wakeLater();
   }
@@ -115,7 +140,7 @@ export class ProcessClock implements Clock {
       if (this.isPaused) return this.wakeLater();
       // A callback that requests another is queued at the end.
       for (let left = this.waiting.length; left > 0 && !this.isDead; left -= 1) {
-        this.waiting.shift()?.callback();
+        this.call(this.waiting.shift()?.callback ?? (() => {}));
       }
       if (this.waiting.length > 0) this.wakeLater();
     });

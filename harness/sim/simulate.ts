@@ -105,7 +105,9 @@ class Run {
   private async begin(): Promise<void> {
     const { replicas, remotifyEph, selfshrink, foreignGraceMs, seal, nodes } = this.options;
     const { pages, operationMs, buggify, buggifyPercent } = this.options;
-    const { diskMib, replicasOnDisk, lendMib, placement, order, cold } = this.options;
+    const { replicasOnDisk, lendMib, placement, order, cold } = this.options;
+    // The disk of a process ends with it.
+    const diskMib = this.options.keep ? 0 : this.options.diskMib;
     const disk = { spillPath: "disk", spillBytes: diskMib * MIB, replicasOnDisk };
     const own = {
       replicas,
@@ -240,7 +242,8 @@ class Run {
         "spilled_pages",
         "spill_bytes",
       ];
-      return this.isQuiet() && left.every((name) => this.sum(name) === 0);
+      const isHere = (name: string): boolean => !this.options.keep || !name.startsWith("foreign");
+      return this.isQuiet() && left.filter(isHere).every((name) => this.sum(name) === 0);
     });
     this.sim.verify();
     const counters = ["pers_zombie_count", "remote_pers_pages", "remote_eph_pages", "obj_count"];

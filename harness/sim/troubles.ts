@@ -49,6 +49,8 @@ const NODES_UP_MIN = 4;
 /** Copies with "auto", where there are as many lenders. */
 const COPIES_AUTO = 2;
 const FLIP_TRIES = 100;
+/** A process is killed within so many writes to what it keeps: some operations. */
+const KILL_WRITES_MAX = 2000;
 const WATCH_MS = 100;
 /** Troubles that cost no copy. */
 const HARMLESS: readonly Trouble[] = ["cut", "loss", "squeeze"];
@@ -173,12 +175,27 @@ export class Troubles {
 
   private crash(node: SimNode, ms: number): void {
     if (!this.maySpare(node)) return;
+    if (node.keeps && below(this.random, 4) > 0) return this.kill(node, ms);
     this.copiesGo(node);
-    if (node.keeps && below(this.random, 2) === 0) {
-      this.trace(`${node.index} keeps its pages`);
-      node.die();
-    } else node.crash();
+    node.crash();
     this.later(ms, () => this.restart(node));
+  }
+
+  /** Its process ends, at once or in the middle of an operation, and keeps its pages. */
+  private kill(node: SimNode, ms: number): void {
+    const { ramster } = node.node;
+    let isDead = false;
+    node.dieWithin(below(this.random, KILL_WRITES_MAX), () => {
+      isDead = true;
+      this.trace(`${node.index} is killed and keeps its pages`);
+      this.copiesGo(node);
+      this.ownerOf(node)?.killed();
+    });
+    this.later(ms, () => {
+      if (node.isUp && node.node.ramster === ramster) node.killed();
+      // Another trouble may have ended it before, and starts it again.
+      return isDead ? this.restart(node) : undefined;
+    });
   }
 
   private async stop(node: SimNode, ms: number): Promise<void> {
@@ -202,6 +219,10 @@ export class Troubles {
       return;
     }
     this.ownerOf(node)?.booted();
+    if (!node.hasTakenOver) return;
+    // Holders may have failed while nobody mended its pages.
+    this.isDisturbed = true;
+    this.exposedAt(node, null);
   }
 
   /** Its machine was not affected: the same boot. */

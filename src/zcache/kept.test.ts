@@ -289,6 +289,27 @@ function fail(): never {
   throw new Error("no pool");
 }
 
+test("an ephemeral page that was lost and about to be flushed is gone", () => {
+  const random = new SeededRandom(1);
+  const bytes = new CrashingBytes(random);
+  const truth: Truth = new Map();
+  const before = new Process(bytes.newMemory(), random, truth, LARGE);
+  for (const persistent of KINDS) {
+    const pool = before.poolFor(persistent);
+    const handle = new Handle().set(pool.id, [1n, 0n, 0n], 7);
+    before.zcache.put(pool, handle, pageOf(5), 0);
+    const { tmem } = before.zcache;
+    tmem.describe(tmem.find(pool, handle), TAG.LOST, 0, 0, CODEC.RAW);
+  }
+  const after = new Process(bytes.newMemory(), random, truth, LARGE);
+  const found = KINDS.map((persistent) => {
+    const pool = after.poolFor(persistent);
+    return after.zcache.tmem.find(pool, new Handle().set(pool.id, [1n, 0n, 0n], 7)) !== 0;
+  });
+  expect(found).toEqual([true, false]);
+  after.zcache.verify();
+});
+
 for (const [seed, frames] of [
   [1, SMALL],
   [2, LARGE],

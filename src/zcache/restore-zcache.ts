@@ -35,7 +35,9 @@ export function restoreZcache(
       return isHere;
     }
     if (tag === TAG.SAME_FILLED) counters.same_filled_pages += 1;
-    if (tag === TAG.SAME_FILLED || tag === TAG.LOST) return true;
+    if (tag === TAG.SAME_FILLED) return true;
+    // An ephemeral page that is lost was about to be flushed (ramster/repair/losses.ts).
+    if (tag === TAG.LOST) return pool.persistent;
     return tag === TAG.REMOTE && isGoodRemote(page, pool);
   };
   const judge = (page: number, pool: Pool): Verdict => {

@@ -7,6 +7,7 @@ import type { Client } from "../../client/client.ts";
 import { connect } from "../../client/on-bun.ts";
 import { RamsterError } from "../../core/errors.ts";
 import { type Address, formatAddress, parseAddress } from "../../net/address.ts";
+import { openKernelNbd } from "../../netlink/nbd-family.ts";
 import type { ExportAt, NodeDevices, Shell } from "./shell.ts";
 import { normalize } from "./swap-devices.ts";
 
@@ -48,7 +49,7 @@ export class LocalNodeDevices implements NodeDevices {
       });
       if (answer === null) return true;
     }
-    return false;
+    return detachHere(device);
   }
 
   /** Whether the node listens at the address of the export. `addresses`: its setting. */
@@ -77,4 +78,12 @@ export class LocalNodeDevices implements NodeDevices {
       await client?.close();
     }
   }
+}
+
+/** Detaches a device whose node has died. @returns false: it is not that of a node. */
+function detachHere(device: string): boolean {
+  const kernel = openKernelNbd();
+  const index = Number(device.replace("/dev/nbd", ""));
+  const isOfNode = kernel?.devices().some((it) => it.index === index) === true;
+  return isOfNode && kernel?.detach(index) === null;
 }
