@@ -8,6 +8,7 @@ import { assert } from "../../src/core/assert.ts";
 import { COLD_DEFECTS } from "./cold-defects.ts";
 import type { Defect } from "./defect.ts";
 import { INDEX_DEFECTS } from "./index-defects.ts";
+import { KEPT_DEFECTS } from "./kept-defects.ts";
 import { PLACEMENT_DEFECTS } from "./placement-defects.ts";
 
 /** The environment variable that names the defect of a process. */
@@ -491,6 +492,7 @@ export const DEFECTS: readonly Defect[] = [
   },
   ...INDEX_DEFECTS,
   ...COLD_DEFECTS,
+  ...KEPT_DEFECTS,
   ...PLACEMENT_DEFECTS,
 ];
 
