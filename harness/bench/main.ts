@@ -13,6 +13,7 @@ import { codecFigures } from "./codec-figures.ts";
 import { copiesBench } from "./copies.ts";
 import { densityBench } from "./density.ts";
 import { gossipBench } from "./gossip.ts";
+import { keptBench } from "./kept.ts";
 import { lendBackBench } from "./lend-back.ts";
 import { metadataBench } from "./metadata.ts";
 import { nbdBench } from "./nbd.ts";
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   pagesBench,
   metadataBench,
   densityBench,
+  keptBench,
   steadyBench,
   channelFigures,
   remoteBench,
