@@ -26,10 +26,13 @@ export class NodeDiedError extends Error {
 /**
  * The command in front of one whose process shall end with this one, even if this one is killed
  * (PR_SET_PDEATHSIG, prctl(2)): a node that is left over would stay in its cluster. setpriv is part
- * of util-linux. Without it such a node stays.
+ * of util-linux. Without it such a node stays. The signal comes only from a parent that dies after
+ * the call, so the shell then checks that this process is still the parent.
  */
 function endsWithParent(): string[] {
-  return Bun.which("setpriv") === null ? [] : ["setpriv", "--pdeathsig", "TERM"];
+  if (Bun.which("setpriv") === null) return [];
+  const run = '[ "$PPID" = "$0" ] && exec "$@"';
+  return ["setpriv", "--pdeathsig", "TERM", "sh", "-c", run, String(process.pid)];
 }
 
 export class NodeProcess {
