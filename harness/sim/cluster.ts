@@ -196,6 +196,11 @@ export class SimNode {
     this.keptBytes?.killAfter(writes);
   }
 
+  /** Whether it is to be killed within some writes. */
+  get isDying(): boolean {
+    return this.onDeath !== null;
+  }
+
   /** A program on this node does something. @returns false when the process was killed in it. */
   run(work: () => void): boolean {
     return this.process.call(work);

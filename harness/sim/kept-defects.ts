@@ -2,6 +2,7 @@
 import type { Defect } from "./defect.ts";
 
 const KEPT_TEST = "src/zcache/kept.test.ts";
+const TAKEOVER_TEST = "harness/scenarios/takeover.test.ts";
 const KILLS = "a successor of a store of";
 
 export const KEPT_DEFECTS: readonly Defect[] = [
@@ -84,5 +85,41 @@ export const KEPT_DEFECTS: readonly Defect[] = [
       test: "knows which pages of an export are there, and frees them on TRIM",
     },
     edits: [{ file: "src/exports/open-export.ts", find: "exp.allocation.markAll();", replace: "" }],
+  },
+  {
+    name: "orphans-stay",
+    about: "pages at holders that no record names after a takeover stay there",
+    caughtBy: { file: TAKEOVER_TEST, test: "pages whose flush was forgotten" },
+    edits: [
+      {
+        file: "src/ramster/repair/restoring.ts",
+        find: "for (const node of presence.linkedNodes()) audit.begin(node);",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "audited-once",
+    about: "an audit ends with its first pass, and misses pages that got another row in it",
+    caughtBy: { file: TAKEOVER_TEST, test: "pages whose flush was forgotten" },
+    edits: [
+      {
+        file: "src/ramster/repair/audit.ts",
+        find: "return isClean || progress.passes + 1 >= PASSES_MAX;",
+        replace: "return true;",
+      },
+    ],
+  },
+  {
+    name: "emptied-holder-forgotten",
+    about: "a successor counts on copies that its predecessor knew to be gone",
+    caughtBy: { file: TAKEOVER_TEST, test: "a successor goes on to give up" },
+    edits: [
+      {
+        file: "src/ramster/repair/restoring.ts",
+        find: "for (const node of presence.emptiedNodes()) losses.holderEmptied(node);",
+        replace: "for (const node of presence.emptiedNodes()) presence.endEmptied(node);",
+      },
+    ],
   },
 ];

@@ -215,8 +215,6 @@ class Run {
     // An ephemeral page has one copy, and its holder may have dropped it.
     const ephemeral = this.sum("remote_eph_pages");
     const persistent = this.sum("remote_copies") - ephemeral;
-    // A process that ended has forgotten flushes, and puts under way (ramster/repair/restoring.ts).
-    if (this.options.keep) return this.sum("foreign_pers_pages") >= persistent;
     if (this.sum("foreign_eph_pages") > ephemeral) return false;
     return this.sum("foreign_pers_pages") === persistent;
   }
@@ -242,8 +240,7 @@ class Run {
         "spilled_pages",
         "spill_bytes",
       ];
-      const isHere = (name: string): boolean => !this.options.keep || !name.startsWith("foreign");
-      return this.isQuiet() && left.filter(isHere).every((name) => this.sum(name) === 0);
+      return this.isQuiet() && left.every((name) => this.sum(name) === 0);
     });
     this.sim.verify();
     const counters = ["pers_zombie_count", "remote_pers_pages", "remote_eph_pages", "obj_count"];

@@ -199,7 +199,8 @@ export class Troubles {
   }
 
   private async stop(node: SimNode, ms: number): Promise<void> {
-    if (!this.maySpare(node)) return;
+    // One that is about to be killed may never end.
+    if (node.isDying || !this.maySpare(node)) return;
     await drive(this.sim.clock, node.node.drain.emptyForeign(DRAIN_MS));
     this.copiesGo(node);
     await node.stop();

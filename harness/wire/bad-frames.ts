@@ -282,6 +282,17 @@ const PEER: readonly BadFrame[] = [
 ];
 
 const CLIENT: readonly BadFrame[] = [
+  bad("audit-length", "AUDIT: body is not 8 bytes long", frameOf({ type: 22 }, [u32(1, "row")])),
+  bad(
+    "audit-reserved",
+    "AUDIT: reserved bytes",
+    frameOf({ type: 22 }, [u32(1, "row"), u32(1, "reserved")]),
+  ),
+  bad(
+    "audit-reply-length",
+    "AUDIT: body of 12 bytes",
+    frameOf({ type: 22, flags: 1 }, [u32(0, "row"), u32(0, "reserved"), u32(0, "handle")]),
+  ),
   bad(
     "new-pool-flags",
     "NEW_POOL: unknown flags or reserved bytes",

@@ -317,6 +317,37 @@ const PEER: readonly GoodFrame[] = [
     { message: "RECLAIM", body: [0, 2] },
   ),
   request(
+    "audit-request",
+    "AUDIT from a row on",
+    { type: 22, request: 6 },
+    [u32(4_294_967_295, "row"), u32(0, "reserved")],
+    { message: "AUDIT", body: 4_294_967_295 },
+  ),
+  reply(
+    "audit-reply",
+    "AUDIT answered with two pages, the last",
+    { type: 22, request: 6 },
+    [
+      u32(0, "row: none is left"),
+      u32(4_294_967_295, "moves"),
+      ...handle(A),
+      u64(VERSION_LAST, "version"),
+      ...handle(B),
+      u64(7, "version"),
+    ],
+    {
+      message: "AUDIT",
+      body: {
+        row: 0,
+        moves: 4_294_967_295,
+        pages: [
+          { handle: A, version: VERSION_LAST },
+          { handle: B, version: 7 },
+        ],
+      },
+    },
+  ),
+  request(
     "grant-request",
     "GRANT of so many pages on this link, which has no reply",
     { type: 19, request: 0 },

@@ -16,6 +16,8 @@ import { decodeHello, encodeHello, HELLO_BYTES_MAX, type Hello } from "../../src
 import type { MessageName } from "../../src/wire/messages.ts";
 import { OFFER_BYTES_MAX, type OfferBody, readOffer, writeOffer } from "../../src/wire/offer.ts";
 import {
+  AUDIT_BYTES,
+  auditCount,
   FLUSH_ENTRY_BYTES,
   type FlushScope,
   GET_ENTRY_BYTES,
@@ -23,6 +25,8 @@ import {
   GRANT_BYTES,
   type Grant,
   PUT_ENTRY_BYTES,
+  readAuditMoves,
+  readAuditRow,
   readFlushScope,
   readFlushVersion,
   readGetReplyEntry,
@@ -30,6 +34,7 @@ import {
   readGrant,
   readPutEntry,
   readPutKind,
+  writeAudit,
   writeFlushEntry,
   writeGetEntry,
   writeGetReplyEntry,
@@ -189,10 +194,23 @@ const GET_REPLY = codec<Array<JsonZpage & { readonly status: number }>>({
   },
 });
 
-const GET = entries<{ readonly handle: JsonHandle; readonly version: number }>(
+interface JsonGet {
+  readonly handle: JsonHandle;
+  readonly version: number;
+}
+
+function readJsonGet(view: DataView, at: number): JsonGet {
+  return { handle: readHandle(view, at), version: readGetVersion(view, at) };
+}
+
+function writeJsonGet({ handle, version }: JsonGet, view: DataView, at: number): void {
+  writeGetEntry(view, at, handleOf(handle), version);
+}
+
+const GET = entries<JsonGet>(
   GET_ENTRY_BYTES,
-  ({ view }, at) => ({ handle: readHandle(view, at), version: readGetVersion(view, at) }),
-  (entry, { view, at }) => writeGetEntry(view, at, handleOf(entry.handle), entry.version),
+  ({ view }, at) => readJsonGet(view, at),
+  (entry, { view, at }) => writeJsonGet(entry, view, at),
 );
 
 const FLUSH = entries<{
@@ -331,6 +349,32 @@ const OFFER = codec<OfferBody>({
   encode: (offer, { view, at }) => writeOffer(view, at, offer),
 });
 
+const AUDIT = fixed<number>(AUDIT_BYTES, readAuditRow, (row, view, at) => {
+  writeAudit(view, at, row, 0);
+});
+
+const AUDIT_REPLY = codec<{
+  readonly row: number;
+  readonly moves: number;
+  readonly pages: readonly JsonGet[];
+}>({
+  decode: (frame) => {
+    const { view, bodyAt } = frame;
+    const pages = Array.from({ length: auditCount(frame) }, (_, i) => {
+      return readJsonGet(view, bodyAt + AUDIT_BYTES + i * GET_ENTRY_BYTES);
+    });
+    return { row: readAuditRow(view, bodyAt), moves: readAuditMoves(view, bodyAt), pages };
+  },
+  bytesMax: ({ pages }) => AUDIT_BYTES + pages.length * GET_ENTRY_BYTES,
+  encode: ({ row, moves, pages }, { view, at }) => {
+    writeAudit(view, at, row, moves);
+    for (const [i, page] of pages.entries()) {
+      writeJsonGet(page, view, at + AUDIT_BYTES + i * GET_ENTRY_BYTES);
+    }
+    return AUDIT_BYTES + pages.length * GET_ENTRY_BYTES;
+  },
+});
+
 const EVENTS = fixed<number>(
   4,
   (view, at) => view.getUint32(at),
@@ -347,6 +391,7 @@ export const REQUEST_BODIES: { readonly [name in MessageName]: BodyCodec<unknown
   GRANT,
   RECLAIM: GET,
   OFFER,
+  AUDIT,
   NEW_POOL,
   DESTROY_POOL: POOL,
   FLUSH_POOL: POOL,
@@ -373,6 +418,7 @@ export const REPLY_BODIES: { readonly [name in MessageName]: BodyCodec<unknown> 
   GRANT: null,
   OFFER: null,
   RECLAIM: STATUSES,
+  AUDIT: AUDIT_REPLY,
   NEW_POOL: POOL,
   DESTROY_POOL: EMPTY_BODY,
   FLUSH_POOL: EMPTY_BODY,

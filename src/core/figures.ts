@@ -252,6 +252,7 @@ export const RAMSTER_COUNTED = {
   remote_pers_pages_lost: counter("pages", "Persistent pages lost because all copies are gone."),
   copies_lost: counter("copies", "Copies lost with their holder, or found damaged."),
   copies_repaired: counter("copies", "New copies of pages that had too few."),
+  orphans_flushed: counter("pages", "Pages at holders that no record named after a takeover."),
   copies_reclaimed: counter("copies", "Copies that lenders gave up after they asked for it."),
   pages_unspilled: counter("pages", "Pages that left the disk for other nodes."),
   remote_eph_pages: gauge("pages", "Ephemeral pages of this node at a holder."),

@@ -294,6 +294,8 @@ export const INDEX_SLICE = 4096;
 export const RECLAIM_BATCH_COUNT_MAX = 256;
 /** Pages that a holder reclaims at once: enough that owners always have something to do. */
 export const RECLAIM_PAGES_MAX = 2048;
+/** Pages that one reply to AUDIT lists at most. */
+export const AUDIT_COUNT_MAX = 256;
 /** Pages known to be at risk at once, in 8 MiB. After their repair all records are searched. */
 export const AT_RISK_MAX = 1_048_576;
 /** Pages that repair is fetching, or copying to another holder. */

@@ -504,6 +504,8 @@ function serve(foreign: Foreign, node: number, channel: Channel, frame: Frame): 
       return foreign.onGet(node, channel, frame);
     case MESSAGE.FLUSH:
       return foreign.onFlush(node, channel, frame);
+    case MESSAGE.AUDIT:
+      return foreign.onAudit(node, channel, frame);
     default:
       return false;
   }

@@ -57,6 +57,7 @@ import { newLatencies } from "./latencies.ts";
 import type { Peers } from "./peers.ts";
 import { remotifyBackoffMs } from "./policy.ts";
 import { Remotify } from "./remotify/remotify.ts";
+import { Audit } from "./repair/audit.ts";
 import { type CopyState, copyReport, copyStateOf } from "./repair/copy-state.ts";
 import { Losses } from "./repair/losses.ts";
 import { Repair } from "./repair/repair.ts";
@@ -117,6 +118,7 @@ export class Ramster implements PamOps {
   private readonly repatriate: Repatriate;
   private readonly homecoming: Homecoming;
   private readonly repair: Repair;
+  private readonly audit: Audit;
   private readonly seals: Seals | null;
   private readonly handle = new Handle();
   private readonly selfshrink: Selfshrink;
@@ -156,7 +158,9 @@ export class Ramster implements PamOps {
     this.homecoming = new Homecoming(zcache, repatriate);
     const { homecoming, repair } = this;
     this.selfshrink = new Selfshrink({ timers, counters, homecoming, repair }, settings.selfshrink);
-    this.restoring = new Restoring({ ...holders, repair, flushes: this.flushes });
+    this.audit = new Audit({ ...holders, puts }, settings);
+    const { audit, losses } = this;
+    this.restoring = new Restoring({ ...holders, losses, audit, repair, flushes: this.flushes });
     this.devicePages = new DevicePages(zcache, this.homecoming);
     this.trims = new Slices(env.clock, () => zcache.compact() || zcache.trim());
     this.zcache = zcache;
@@ -329,6 +333,7 @@ export class Ramster implements PamOps {
     const boot = this.presence.linked(node, bootId);
     this.remotePages.linkUp(node, boot, this.zcache.tmem.newestVersion);
     if (boot !== "same") this.losses.holderEmptied(node);
+    this.audit.linkUp(node, boot);
     if (wasAbsent) this.repair.sweep();
     else this.repair.step();
     this.repatriate.linkReady(node);
@@ -446,6 +451,7 @@ export class Ramster implements PamOps {
   holderLeft(node: number, bootId: bigint): void {
     if (!this.presence.left(node, bootId)) return;
     this.remotePages.holderLeft(node);
+    this.audit.holderLeft(node);
     this.losses.holderEmptied(node);
   }
 
@@ -560,6 +566,11 @@ export class Ramster implements PamOps {
     });
   }
 
+  /** Whether something waits for an answer of the node. */
+  private isUsed(node: number): boolean {
+    return this.repatriate.isWaitingFor(node) || this.audit.isFor(node);
+  }
+
   private notifyRoom(): void {
     for (const listener of this.roomListeners) listener();
   }
@@ -568,6 +579,7 @@ export class Ramster implements PamOps {
     this.repatriate.expire(TICK_MS);
     this.losses.step();
     this.repair.step();
+    this.audit.step();
     this.spill?.step();
     this.cold?.step();
     this.remotePages.sendAllFlushes();
@@ -580,9 +592,7 @@ export class Ramster implements PamOps {
       const isWanted = this.remotify.wantsLender || this.repair.wantsLender;
       const lender = this.lenders.isCandidate(node) && isWanted;
       if (this.presence.isInDoubt(node)) this.peers.want(node);
-      else if (flushCount === 0 && !lender && !this.repatriate.isWaitingFor(node)) {
-        this.peers.unwant(node);
-      }
+      else if (flushCount === 0 && !lender && !this.isUsed(node)) this.peers.unwant(node);
     });
   }
 }

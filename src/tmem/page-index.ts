@@ -48,6 +48,8 @@ const NEXT_FOUR_MIN = 2;
 export class PageIndex {
   /** While this is set, no page gets another number. */
   isStill = false;
+  /** How many pages got another number so far. For scans that others may disturb. */
+  moveCount = 0;
   private readonly objects: Table;
   private readonly ops: PageOps;
   private readonly entries: Entries;
@@ -286,6 +288,7 @@ export class PageIndex {
       this.copyWords(single, page);
       this.removeSingle(single);
       ops.renumbered(page);
+      this.moveCount += 1;
     }
     return leaf;
   }
@@ -306,6 +309,7 @@ export class PageIndex {
       this.copyWords(page, single);
       this.freeSlot(leaf, page);
       ops.renumbered(single);
+      this.moveCount += 1;
     }
   }
 

@@ -114,6 +114,11 @@ export class Tmem {
     return this.pages.usedBytes + this.objects.usedBytes;
   }
 
+  /** How many pages got another number so far: see PageIndex. */
+  get moveCount(): number {
+    return this.pages.moveCount;
+  }
+
   /** One past the highest page number in use: the bound of a scan with `pageAfter`. */
   get pageEnd(): number {
     return this.pages.end;

@@ -66,6 +66,7 @@ test("messages keep their numbers, which are part of the protocol", () => {
     GRANT: 19,
     RECLAIM: 20,
     OFFER: 21,
+    AUDIT: 22,
     NEW_POOL: 32,
     DESTROY_POOL: 33,
     FLUSH_POOL: 34,
@@ -89,9 +90,9 @@ test("names and numbers round trip, and an unknown number has a name", () => {
   expect(messageName(255)).toBe("message 255");
 });
 
-test("peers send PUT, GET, FLUSH, GRANT, RECLAIM and OFFER, and nothing else", () => {
+test("peers send PUT, GET, FLUSH, GRANT, RECLAIM, OFFER and AUDIT, and nothing else", () => {
   const names = NAMES.filter((name) => isPeerMessage(MESSAGE[name]));
-  expect(names).toEqual(["PUT", "GET", "FLUSH", "GRANT", "RECLAIM", "OFFER"]);
+  expect(names).toEqual(["PUT", "GET", "FLUSH", "GRANT", "RECLAIM", "OFFER", "AUDIT"]);
 });
 
 describe("every message has a row:", () => {

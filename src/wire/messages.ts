@@ -9,6 +9,7 @@
 import { assert } from "../core/assert.ts";
 import { HANDLE_BYTES } from "../core/handle.ts";
 import {
+  AUDIT_COUNT_MAX,
   BATCH_COUNT_MAX,
   BODY_BYTES_MAX,
   CLIENT_GET_COUNT_MAX,
@@ -35,10 +36,13 @@ import type { Frame } from "./framer.ts";
 import { HELLO_BYTES_MAX, invalidHelloBody } from "./handshake.ts";
 import { invalidOfferBody, OFFER_BYTES_MAX } from "./offer.ts";
 import {
+  AUDIT_BYTES,
   FLUSH_ENTRY_BYTES,
   GET_ENTRY_BYTES,
   GET_REPLY_ENTRY_BYTES,
   GRANT_BYTES,
+  invalidAuditBody,
+  invalidAuditReplyBody,
   invalidFlushBody,
   invalidGetBody,
   invalidGetReplyBody,
@@ -58,6 +62,7 @@ export const MESSAGE = {
   GRANT: 19,
   RECLAIM: 20,
   OFFER: 21,
+  AUDIT: 22,
   NEW_POOL: 32,
   DESTROY_POOL: 33,
   FLUSH_POOL: 34,
@@ -212,6 +217,17 @@ const eventsShape: Shape = {
 const knobShape: Shape = textShape(KNOB_BYTES_MAX);
 const knobReplyShape: Shape = textShape(KNOB_REPLY_BYTES_MAX);
 
+const auditShape: Shape = {
+  countMax: 0,
+  bodyBytesMax: AUDIT_BYTES,
+  invalid: invalidAuditBody,
+};
+const auditReplyShape: Shape = {
+  countMax: 0,
+  bodyBytesMax: AUDIT_BYTES + AUDIT_COUNT_MAX * GET_ENTRY_BYTES,
+  invalid: invalidAuditReplyBody,
+};
+
 /** A message without a reply. */
 function notice(request: Shape): MessageRow {
   return { request, reply: null, refusal: EMPTY, replyBytesOf: () => 0 };
@@ -258,6 +274,7 @@ const OF_PEERS = {
   GRANT: notice(grantShape),
   RECLAIM: batchWithStatuses(batch(RECLAIM_BATCH_COUNT_MAX, GET_ENTRY_BYTES, invalidGetBody)),
   OFFER: notice(offerShape),
+  AUDIT: single(auditShape, auditReplyShape),
 };
 
 /** Messages of programs to the client door. */

@@ -1,6 +1,6 @@
 /**
- * Bodies of the messages between nodes: entries of PUT, GET and its reply, and FLUSH; GRANT. Byte
- * tables: PROTOCOL.md.
+ * Bodies of the messages between nodes: entries of PUT, GET and its reply, and FLUSH; GRANT; AUDIT.
+ * Byte tables: PROTOCOL.md.
  *
  * Reading and writing allocates nothing and checks nothing. The validator here has checked every
  * bound of a body before its entries are read.
@@ -130,6 +130,46 @@ export function invalidGetBody(frame: Frame): string | null {
   return invalidFixed(frame, GET_ENTRY_BYTES, (view, at) => {
     return invalidHandle(view, at) ?? invalidVersion(view, at + GET_VERSION);
   });
+}
+
+// AUDIT: row u32, reserved u32. Its reply: next row u32, moves u32, then entries as of GET.
+export const AUDIT_BYTES = 8;
+const AUDIT_MOVES = 4;
+
+export function writeAudit(view: DataView, at: number, row: number, moves: number): void {
+  view.setUint32(at, row);
+  view.setUint32(at + AUDIT_MOVES, moves);
+}
+
+export function readAuditRow(view: DataView, at: number): number {
+  return view.getUint32(at);
+}
+
+/** How many pages of the holder have got another row so far, modulo 2^32. */
+export function readAuditMoves(view: DataView, at: number): number {
+  return view.getUint32(at + AUDIT_MOVES);
+}
+
+export function invalidAuditBody({ view, bodyAt, bodyBytes }: Frame): string | null {
+  if (bodyBytes !== AUDIT_BYTES) return `body is not ${AUDIT_BYTES} bytes long`;
+  return view.getUint32(bodyAt + AUDIT_MOVES) === 0 ? null : "reserved bytes";
+}
+
+/** How many pages the reply lists. */
+export function auditCount({ bodyBytes }: Frame): number {
+  return (bodyBytes - AUDIT_BYTES) / GET_ENTRY_BYTES;
+}
+
+export function invalidAuditReplyBody(frame: Frame): string | null {
+  const { view, bodyAt, bodyBytes } = frame;
+  const count = auditCount(frame);
+  if (count < 0 || !Number.isInteger(count)) return `body of ${bodyBytes} bytes`;
+  for (let i = 0; i < count; i += 1) {
+    const at = bodyAt + AUDIT_BYTES + i * GET_ENTRY_BYTES;
+    const reason = invalidHandle(view, at) ?? invalidVersion(view, at + GET_VERSION);
+    if (reason !== null) return `entry ${i}: ${reason}`;
+  }
+  return null;
 }
 
 // GET reply: version u64 | checksum u32 | zpage bytes u16 | codec u8 | status u8 | zpage

@@ -1,6 +1,6 @@
 /**
  * Foreign: pages that are held for other nodes. A holder is a simple store under (owner, pool, oid,
- * index) and version. It answers PUT, GET and FLUSH. It makes one decision: it may evict an
+ * index) and version. It answers PUT, GET, FLUSH and AUDIT. It makes one decision: it may evict an
  * ephemeral page when there is no frame.
  *
  * The owner is the node at the other end of the link, never a number in a payload. When an owner
@@ -46,6 +46,7 @@ import type { Zcache } from "../../zcache/zcache.ts";
 import { ForeignCounters, type ForeignReport } from "../counters.ts";
 import { ForeignFlushes } from "./foreign-flushes.ts";
 import { Grants } from "./grants.ts";
+import { ListPages } from "./list-pages.ts";
 import { Reclaim } from "./reclaim.ts";
 
 interface Owner {
@@ -83,6 +84,7 @@ export class Foreign {
   private readonly reclaim: Reclaim;
   private readonly reaper: Reaper;
   private readonly flushes: ForeignFlushes;
+  private readonly listPages: ListPages;
   private readonly steps: Slices;
   private readonly seedOf: (bootId: bigint) => number;
   private readonly buggify: Buggify;
@@ -122,6 +124,7 @@ export class Foreign {
       this.onFreed();
     };
     this.flushes = new ForeignFlushes({ tmem, reaper, onFlushed });
+    this.listPages = new ListPages(tmem);
     this.grants = new Grants(parts.zcache, parts.buggify);
     this.steps = new Slices(parts.clock, () => this.stepSlice());
     this.seedOf = parts.seedOf;
@@ -311,6 +314,11 @@ export class Foreign {
   /** FLUSH: removes a page, object or pool, up to a version. */
   onFlush(node: number, channel: Channel, frame: Frame): boolean {
     return this.flushes.serve(node, channel, frame);
+  }
+
+  /** AUDIT: lists pages of the owner. */
+  onAudit(node: number, channel: Channel, frame: Frame): boolean {
+    return this.listPages.serve(node, channel, frame);
   }
 
   /** Gives all memory back. Nothing may be called afterwards. */

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { CrashingBytes } from "../../../harness/kept/crashing-bytes.ts";
+import { SeededRandom } from "../../core/random.ts";
 import { HeapMemory } from "../../memory/heap-memory.ts";
 import { NO_COPIES, SPILL, withCopy } from "../copies.ts";
 import { nextPresence, Presence, type PresenceEvent, type PresenceState } from "./presence.ts";
@@ -49,6 +51,7 @@ function presenceIn(state: PresenceState): Presence {
   const presence = new Presence(new HeapMemory());
   for (const event of PATHS[state]) apply(presence, event);
   expect(presence.stateOf(HOLDER)).toBe(state);
+  presence.endEmptied(HOLDER);
   return presence;
 }
 
@@ -124,9 +127,9 @@ test("copies at holders that are absent or emptied do not count; the disk is alw
   const others = [2, SPILL].reduce(withCopy, NO_COPIES);
   const presence = presenceIn("present");
   expect([presence.presentOf(copies), presence.absentOf(copies)]).toEqual([copies, -1]);
-  presence.setEmptied(HOLDER, true);
+  presence.linked(HOLDER, OTHER_BOOT);
   expect([presence.presentOf(copies), presence.absentOf(copies)]).toEqual([others, HOLDER]);
-  presence.setEmptied(HOLDER, false);
+  presence.endEmptied(HOLDER);
   presence.died(HOLDER);
   expect([presence.presentOf(copies), presence.absentOf(copies)]).toEqual([others, HOLDER]);
 });
@@ -137,4 +140,47 @@ test("a node that never had a link is present, whatever the news", () => {
   presence.died(HOLDER);
   expect(presence.stateOf(HOLDER)).toBe("present");
   expect(presence.left(HOLDER, 1n)).toBe(false);
+});
+
+const KEPT_EVENTS = {
+  linked: (presence: Presence) => presence.linked(HOLDER, BOOT),
+  left: (presence: Presence) => presence.left(HOLDER, BOOT),
+  granted: (presence: Presence) => presence.granted(HOLDER, 3),
+  dropped: (presence: Presence) => presence.granted(HOLDER, 4),
+  walked: (presence: Presence) => presence.endEmptied(HOLDER),
+};
+
+/** What a successor knows of a holder, when its predecessor ended after these events. */
+function takenOver(...events: ReadonlyArray<keyof typeof KEPT_EVENTS>): Presence {
+  const bytes = new CrashingBytes(new SeededRandom(1));
+  const memory = bytes.newMemory();
+  const before = new Presence(memory);
+  memory.start();
+  for (const event of events) KEPT_EVENTS[event](before);
+  const kept = bytes.newMemory();
+  const presence = new Presence(kept);
+  kept.start();
+  presence.restore();
+  return presence;
+}
+
+test("a successor doubts a holder, and knows its boot", () => {
+  const presence = takenOver("linked");
+  expect(presence.stateOf(HOLDER)).toBe("doubted");
+  expect(presence.linkedNodes()).toEqual([HOLDER]);
+  expect(presence.linked(HOLDER, BOOT)).toBe("same");
+});
+
+test("a successor knows that a holder is emptied, until no record names it", () => {
+  expect(takenOver("linked").emptiedNodes()).toEqual([HOLDER]);
+  const presence = takenOver("linked", "walked", "granted", "dropped");
+  expect(presence.emptiedNodes()).toEqual([HOLDER]);
+  expect(takenOver("linked", "walked", "granted").emptiedNodes()).toEqual([]);
+});
+
+test("a successor knows that a holder left, and in which boot", () => {
+  const presence = takenOver("linked", "walked", "left");
+  expect(presence.stateOf(HOLDER)).toBe("left");
+  expect([presence.linkedNodes(), presence.emptiedNodes()]).toEqual([[], [HOLDER]]);
+  expect(presence.linked(HOLDER, BOOT)).toBe("left");
 });

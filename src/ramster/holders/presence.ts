@@ -33,8 +33,9 @@
  * a GRANT with another epoch than the last one. Copies at an emptied holder do not count.
  *
  * In kept memory a successor needs boot id and epoch of each holder (core/journal.ts): without them
- * the next link would look like that of a holder that has lost everything. Until that link, holders
- * are doubted.
+ * the next link would look like that of a holder that has lost everything. It must also know which
+ * holders are emptied, since the boot id and epoch that show it are kept at once, and records that
+ * name the holder go one by one. Until the next link, holders are doubted.
  *
  * Not here: where news comes from (node/node.ts), and what follows from it (ramster.ts).
  */
@@ -122,7 +123,11 @@ class Row {
 const BOOT_LO = 0;
 const BOOT_HI = 1;
 const EPOCH = 2;
+const FLAGS = 3;
 const WORDS_PER_HOLDER = 4;
+/** It left, and the boot id is the last one that did. */
+const HAS_LEFT = 1;
+const IS_EMPTIED = 2;
 
 export class Presence {
   /** The rows by node. A node that never had a link has no row, and counts as present. */
@@ -136,35 +141,50 @@ export class Presence {
     this.kept = new Rows(memory, { ...shape, name: "holders" });
   }
 
-  /** Makes the rows of a predecessor again. @returns the nodes that it had links to. */
-  restore(): number[] {
-    const nodes: number[] = [];
+  /** Makes the rows of a predecessor again. */
+  restore(): void {
     for (let node = 0; node < NODES_MAX; node += 1) {
       const lo = BigInt(this.kept.get(node + 1, BOOT_LO) >>> 0);
       const bootId = (BigInt(this.kept.get(node + 1, BOOT_HI) >>> 0) << 32n) | lo;
       if (bootId === 0n) continue;
       const row = new Row();
-      row.state = "doubted";
-      row.bootId = bootId;
+      const flags = this.kept.get(node + 1, FLAGS);
+      const hasLeft = (flags & HAS_LEFT) !== 0;
+      row.state = hasLeft ? "left" : "doubted";
+      if (hasLeft) row.leftBootId = bootId;
+      else row.bootId = bootId;
       row.epoch = this.kept.get(node + 1, EPOCH);
+      row.isEmptied = (flags & IS_EMPTIED) !== 0;
       this.rows[node] = row;
-      nodes.push(node);
     }
-    return nodes;
+  }
+
+  /** The nodes that have linked, and have not left. */
+  linkedNodes(): number[] {
+    return [...this.rows.keys()].filter((node) => (this.rows[node]?.bootId ?? 0n) !== 0n);
+  }
+
+  emptiedNodes(): number[] {
+    return [...this.rows.keys()].filter((node) => this.isEmptied(node));
   }
 
   close(): void {
     this.kept.close();
   }
 
-  private keep(node: number, { bootId, epoch }: Row): void {
+  private keep(node: number, row: Row): void {
+    const hasLeft = row.bootId === 0n;
+    const bootId = hasLeft ? row.leftBootId : row.bootId;
     this.journal?.begin();
     this.kept.setKept(node + 1, BOOT_LO, Number(bootId & 0xffffffffn) | 0);
     this.kept.setKept(node + 1, BOOT_HI, Number(bootId >> 32n) | 0);
-    this.kept.setKept(node + 1, EPOCH, epoch);
+    this.kept.setKept(node + 1, EPOCH, row.epoch);
+    const flags = (hasLeft ? HAS_LEFT : 0) | (row.isEmptied ? IS_EMPTIED : 0);
+    this.kept.setKept(node + 1, FLAGS, flags);
     this.journal?.end();
   }
 
+  /** A link is up. With another boot than that of the last one the holder is emptied. */
   linked(node: number, bootId: bigint): LinkedBoot {
     const row = this.rows[node] ?? new Row();
     this.rows[node] = row;
@@ -172,6 +192,7 @@ export class Presence {
     if (row.bootId === bootId) return "same";
     row.bootId = bootId;
     row.epoch = 0;
+    row.isEmptied = true;
     this.keep(node, row);
     return bootId === row.leftBootId ? "left" : "other";
   }
@@ -192,8 +213,8 @@ export class Presence {
   }
 
   /**
-   * News that the node left. @returns whether that is the boot of the last link. Otherwise the news
-   * is old.
+   * News that the node left. @returns whether that is the boot of the last link, so that it is
+   * emptied. Otherwise the news is old.
    */
   left(node: number, bootId: bigint): boolean {
     const row = this.rows[node];
@@ -202,13 +223,14 @@ export class Presence {
     row.leftBootId = bootId;
     row.bootId = 0n;
     row.epoch = 0;
+    row.isEmptied = true;
     this.keep(node, row);
     return true;
   }
 
   /**
    * A GRANT has this epoch. @returns whether the holder dropped the pages that it kept for this
-   * node.
+   * node, so that it is emptied.
    */
   granted(node: number, epoch: number): boolean {
     const row = this.rows[node];
@@ -216,15 +238,18 @@ export class Presence {
     const isDropped = row.epoch !== 0 && row.epoch !== epoch;
     if (row.epoch !== epoch) {
       row.epoch = epoch;
+      if (isDropped) row.isEmptied = true;
       this.keep(node, row);
     }
     return isDropped;
   }
 
-  /** True: the holder has lost all pages of this node. False: no record names it any more. */
-  setEmptied(node: number, isEmptied: boolean): void {
+  /** No record names the emptied holder any more. */
+  endEmptied(node: number): void {
     const row = this.rows[node];
-    if (row !== undefined) row.isEmptied = isEmptied;
+    if (row === undefined || !row.isEmptied) return;
+    row.isEmptied = false;
+    this.keep(node, row);
   }
 
   isEmptied(node: number): boolean {

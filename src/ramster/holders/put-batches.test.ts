@@ -277,9 +277,8 @@ test("no put goes to a node that is emptied, or has granted nothing more", async
   const { presence, lenders, puts } = await world();
   expect(puts.mayPutTo(1)).toBe(true);
   presence.linked(1, 1n);
-  presence.setEmptied(1, true);
   expect(puts.mayPutTo(1)).toBe(false);
-  presence.setEmptied(1, false);
+  presence.endEmptied(1);
   expect(puts.mayPutTo(1)).toBe(true);
   lenders.noteSent(1, { pageCount: 999, byteCount: 0 });
   expect(puts.mayPutTo(1)).toBe(false);

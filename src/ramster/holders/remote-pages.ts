@@ -125,6 +125,15 @@ export class RemotePages implements ReplySink {
     return this.holders[node]?.flushes.count ?? 0;
   }
 
+  /** A mark that is passed when all flushes of the node so far are done. */
+  flushMark(node: number): number {
+    return this.holderOf(node).flushes.addedCount;
+  }
+
+  hasPassed(node: number, flushMark: number): boolean {
+    return this.holderOf(node).flushes.doneCount >= flushMark;
+  }
+
   pendingFlushTotal(): number {
     return this.holders.reduce((sum, holder) => sum + (holder?.flushes.count ?? 0), 0);
   }

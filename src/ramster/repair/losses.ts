@@ -54,12 +54,11 @@ export class Losses {
     this.slices = new Slices(parts.clock, () => this.walkSlice());
   }
 
-  /** The node has no page of this node any more. */
+  /** The node has no page of this node any more, as presence.ts says. */
   holderEmptied(node: number): void {
     const { puts, remotePages, presence } = this.parts;
     puts.holderEmptied(node);
-    if (remotePages.pageCount(node) === 0) return;
-    presence.setEmptied(node, true);
+    if (remotePages.pageCount(node) === 0) return presence.endEmptied(node);
     this.walks.set(node, { next: 1, lostCount: 0 });
     this.step();
   }
@@ -88,7 +87,7 @@ export class Losses {
       walk.lostCount += counters.remote_pers_pages_lost - lostBefore;
       if (walk.next < tmem.pageEnd && remotePages.pageCount(node) > 0) continue;
       this.walks.delete(node);
-      presence.setEmptied(node, false);
+      presence.endEmptied(node);
       this.report(node, walk.lostCount);
     }
     return left === 0 && !isShort;

@@ -7,7 +7,7 @@
  *     pools                those with a key wait until somebody asks for them; the others go
  *
  * Holders are doubted until their next link shows that they still have the copies (presence.ts).
- * Flushes that a holder had not acknowledged are forgotten: it keeps some pages for nothing.
+ * Flushes that a holder had not acknowledged are forgotten: the audit finds their pages (audit.ts).
  */
 import { COPIES_MAX, NODES_MAX } from "../../core/limits.ts";
 import type { Pool, PoolKey } from "../../tmem/pool.ts";
@@ -25,8 +25,9 @@ import {
 import type { Flushes } from "../holders/flushes.ts";
 import type { Presence } from "../holders/presence.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
-import type { Peers } from "../peers.ts";
 import type { Fetches } from "../repatriate/fetches.ts";
+import type { Audit } from "./audit.ts";
+import type { Losses } from "./losses.ts";
 import type { Repair } from "./repair.ts";
 
 interface Parts {
@@ -34,7 +35,8 @@ interface Parts {
   readonly fetches: Fetches;
   readonly presence: Presence;
   readonly remotePages: RemotePages;
-  readonly peers: Peers;
+  readonly losses: Losses;
+  readonly audit: Audit;
   readonly repair: Repair;
   readonly flushes: Flushes;
 }
@@ -52,11 +54,12 @@ export class Restoring {
    * Nothing was put yet. @returns false when it is not possible. Then the node cannot be used.
    */
   restore(): boolean {
-    const { zcache, presence, remotePages, peers, repair } = this.parts;
-    const nodes = presence.restore();
+    const { zcache, presence, losses, audit, repair } = this.parts;
+    presence.restore();
     if (!zcache.restore((page, pool) => this.restoreRemote(page, pool))) return false;
     this.pools = zcache.tmem.poolsOf(LOCAL_CLIENT);
-    for (const node of nodes) if (remotePages.pageCount(node) > 0) peers.want(node);
+    for (const node of presence.linkedNodes()) audit.begin(node);
+    for (const node of presence.emptiedNodes()) losses.holderEmptied(node);
     repair.sweep();
     return true;
   }
