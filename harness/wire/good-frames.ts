@@ -325,26 +325,12 @@ const PEER: readonly GoodFrame[] = [
   ),
   reply(
     "audit-reply",
-    "AUDIT answered with two pages, the last",
+    "AUDIT answered with a page, the last",
     { type: 22, request: 6 },
-    [
-      u32(0, "row: none is left"),
-      u32(4_294_967_295, "moves"),
-      ...handle(A),
-      u64(VERSION_LAST, "version"),
-      ...handle(B),
-      u64(7, "version"),
-    ],
+    [u32(0, "row: none is left"), u32(4_294_967_295, "moves"), ...handle(A), u64(7, "version")],
     {
       message: "AUDIT",
-      body: {
-        row: 0,
-        moves: 4_294_967_295,
-        pages: [
-          { handle: A, version: VERSION_LAST },
-          { handle: B, version: 7 },
-        ],
-      },
+      body: { row: 0, moves: 4_294_967_295, pages: [{ handle: A, version: 7 }] },
     },
   ),
   request(
