@@ -53,6 +53,23 @@ export class CrashingBytes implements KeptBytes {
     return memory;
   }
 
+  /** Flips a bit of a word in use, which is one that is not 0. @returns where. */
+  flipBit(): string {
+    const { random } = this;
+    const regions = [...this.byName];
+    for (;;) {
+      const [name, bytes] = regions[below(random, regions.length)] ?? fail();
+      const [piece] = bytes.pieces;
+      const words = bytes.whole ?? (piece === undefined ? [] : new Int32Array(piece.buffer));
+      const used = [...words.keys()].filter((at) => words[at] !== 0);
+      if (used.length === 0) continue;
+      const at = used[below(random, used.length)] ?? 0;
+      const bit = below(random, 32);
+      words[at] = (words[at] ?? 0) ^ (1 << bit);
+      return `bit ${bit} of word ${at} of ${name}`;
+    }
+  }
+
   /** The process is killed at its write after so many. */
   killAfter(writes: number): void {
     this.left = writes;
@@ -99,4 +116,8 @@ class CrashingRegion extends HeapRegion {
     super.release(offset, byteCount);
     this.owner.tick();
   }
+}
+
+function fail(): never {
+  throw new Error("no region");
 }

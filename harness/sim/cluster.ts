@@ -147,6 +147,7 @@ export class SimNode {
     const parts = { ...env, memory, recompressor, kept };
     this.running = new Node(parts, { ...config, number }, codecs, this.membership);
     this.running.setNumber(number);
+    assert(!this.node.ramster.zcache.tmem.isDamaged, "no bit has flipped");
     this.hasTakenOver = kept?.memory.isSucceeding === true;
     this.takePools();
     await this.running.start();

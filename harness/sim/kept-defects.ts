@@ -122,4 +122,28 @@ export const KEPT_DEFECTS: readonly Defect[] = [
       },
     ],
   },
+  {
+    name: "hidden-pages-unseen",
+    about: "a page that a flipped bit has hidden reads as one that was never put",
+    caughtBy: { file: KEPT_TEST, test: "a flipped bit loses pages" },
+    edits: [
+      {
+        file: "src/tmem/tmem.ts",
+        find: "if (!objects.restoreSums(sums) && !wasCut) pools.markDamaged();",
+        replace: "objects.restoreSums(sums);",
+      },
+    ],
+  },
+  {
+    name: "same-filled-unchecked",
+    about: "a word with a flipped bit fills a page",
+    caughtBy: { file: KEPT_TEST, test: "a flipped bit in the word of a same-filled page" },
+    edits: [
+      {
+        file: "src/zcache/restore-zcache.ts",
+        find: "tmem.zpageBytes(page) === sameFilledCheck(tmem.place(page)) &&",
+        replace: "",
+      },
+    ],
+  },
 ];

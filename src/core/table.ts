@@ -71,6 +71,13 @@ export class Rows {
     this.words[at] = value;
   }
 
+  /** A hash of these words of the row, to find flipped bits. */
+  hashOf(row: number, words: readonly number[]): number {
+    let hash = row + 1;
+    for (const word of words) hash = Math.imul(hash ^ this.get(row, word), 0x9e3779b1);
+    return hash;
+  }
+
   /** Rows 0 .. rowEnd - 1 become zeros; their memory goes back to the operating system. */
   clear(rowEnd: number): void {
     this.region.release(0, Math.min(this.bytesOf(rowEnd - 1), this.region.byteCount));

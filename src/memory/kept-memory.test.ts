@@ -80,7 +80,7 @@ test("memory of another layout is refused, and stays as it is", () => {
   const bytes = newBytes();
   predecessor(bytes);
   headerOf(bytes)[1] = 99;
-  expect(failure(() => bytes.newMemory())).toContain("it has layout 99, and this build has 1");
+  expect(failure(() => bytes.newMemory())).toContain("it has layout 99, and this build has 2");
   headerOf(bytes)[1] = 1;
   expect(reserve(bytes.newMemory(), "one").words()[5]).toBe(55);
 });

@@ -27,7 +27,7 @@ export interface KeptBytes {
 /** "RAMS" */
 const MAGIC = 0x534d4152;
 /** Another number for each change of what kept words mean. */
-export const KEPT_LAYOUT = 1;
+export const KEPT_LAYOUT = 2;
 // Words of the header.
 const MAGIC_AT = 0;
 const LAYOUT_AT = 1;

@@ -2,7 +2,9 @@
  * KeptNode: what a successor must know of the node itself, in kept memory: who it is for others,
  * and the key that sealed its pages.
  *
- *     row 1:  | boot id, two words | number + 1, or 0 | starts | seal key, eight words |
+ *     row 1:  | boot id, two words | number + 1, or 0 | starts | seal key, eight words | check |
+ *
+ * The check is the hash of the other words but the starts.
  *
  * With the same boot id and number, holders go on keeping its pages. Pages that it held for others
  * are not kept. So each start has other epochs, which tell owners that these pages are gone.
@@ -23,7 +25,9 @@ const STARTS = 3;
 const EPOCHS_PER_START = 2 ** 20;
 const SEAL_KEY = 4;
 const SEAL_KEY_WORDS = SEAL_KEY_BYTES / 4;
-const WORDS_PER_ROW = SEAL_KEY + SEAL_KEY_WORDS;
+const CHECK = SEAL_KEY + SEAL_KEY_WORDS;
+const WORDS_PER_ROW = CHECK + 1;
+const CHECKED = [...Array(CHECK).keys()].filter((word) => word !== STARTS);
 
 export class KeptNode {
   readonly memory: KeptMemory;
@@ -55,6 +59,12 @@ export class KeptNode {
     for (let i = 0; i < SEAL_KEY_WORDS; i += 1) {
       rows.set(ROW, SEAL_KEY + i, key.getInt32(i * 4, true));
     }
+    rows.set(ROW, CHECK, rows.hashOf(ROW, CHECKED));
+  }
+
+  /** Whether no bit has flipped. Known once the last change of the predecessor is undone. */
+  get isSound(): boolean {
+    return this.rows.get(ROW, CHECK) === this.rows.hashOf(ROW, CHECKED);
   }
 
   /** The number of the predecessor. Null: there is none. */
@@ -66,6 +76,7 @@ export class KeptNode {
   set number(number: number) {
     this.memory.journal.begin();
     this.rows.setKept(ROW, NUMBER, number + 1);
+    this.rows.setKept(ROW, CHECK, this.rows.hashOf(ROW, CHECKED));
     this.memory.journal.end();
   }
 

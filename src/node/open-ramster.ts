@@ -37,16 +37,21 @@ export function openRamster(
   return ramster;
 }
 
-function takeOver({ memory }: KeptNode, ramster: Ramster, log: Log): void {
+function takeOver(kept: KeptNode, ramster: Ramster, log: Log): void {
+  const { memory } = kept;
   const undone = memory.start();
   if (!memory.isSucceeding) return;
-  if (!ramster.restoring.restore()) {
-    throw new RamsterError("BAD_KEPT_MEMORY", "Cannot use kept memory: it has too many rows");
+  if (!kept.isSound || !ramster.restoring.restore()) {
+    const how = "remove the folder of --keep, with all its pages";
+    throw new RamsterError("BAD_KEPT_MEMORY", `Cannot use kept memory: it is damaged: ${how}`);
   }
-  const { pageCount, lostCount } = ramster.zcache.tmem;
+  const { pageCount, lostCount, isDamaged } = ramster.zcache.tmem;
   const what = `took over ${pageCount} pages of the previous process, ${lostCount} of them lost`;
   const how = undone > 0 ? "; undid the change that it was in" : "";
   log.write(lostCount > 0 ? "warn" : "info", "ramster", what + how);
+  if (!isDamaged) return;
+  const damage = "kept memory is damaged, and pages are missing";
+  log.write("error", "ramster", `${damage}: a read of a page that is not there is an error`);
 }
 
 /** The exports have taken their pools. Those of programs have nobody who knows them. */

@@ -183,7 +183,7 @@ export class BlockRows extends Table {
 
   /** The epoch, for a successor. */
   get epoch(): number {
-    return this.get(0, EPOCH);
+    return this.get(0, EPOCH) & ((1 << EPOCH_BITS) - 1);
   }
 
   set epoch(epoch: number) {

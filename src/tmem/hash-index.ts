@@ -128,3 +128,11 @@ export function leafHashOf(object: number, index: number): number {
 export function objectHashOf(oidHash: number, poolRow: number): number {
   return Math.imul(oidHash ^ Math.imul(poolRow, 0x27d4eb2f), 0x9e3779b1);
 }
+
+/** Mixes the index of a page, so that the XOR over pages tells sets apart (fmix32, MurmurHash3). */
+export function indexHashOf(index: number): number {
+  let h = (index + 0x9e3779b9) | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}

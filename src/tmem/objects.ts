@@ -2,18 +2,37 @@
  * Objects: the rows of objects, and the hash over pool and oid. An object is there while it has
  * pages, which are on a list of their own (page-index.ts).
  *
+ * In kept memory the row has a sum: the hash of pool and oid, and of the index of each page, all in
+ * XOR. When a flipped bit has made a page or an object unknown to a successor, a sum is wrong.
+ *
  * Not here: the lists of pools (tmem.ts).
  */
 import { Handle } from "../core/handle.ts";
 import { PINNED_OBJECTS } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { Table } from "../core/table.ts";
-import { HashIndex, objectHashOf } from "./hash-index.ts";
-import { OBJECT_FIRST, OBJECT_OID, OBJECT_PAGES, OBJECT_POOL, WORDS_PER_OBJECT } from "./rows.ts";
+import { HashIndex, indexHashOf, objectHashOf } from "./hash-index.ts";
+import {
+  OBJECT_FIRST,
+  OBJECT_OID,
+  OBJECT_PAGES,
+  OBJECT_POOL,
+  OBJECT_SUM,
+  WORDS_PER_OBJECT,
+} from "./rows.ts";
+
+/** By object: hashes of the indexes of its pages, in XOR, as a successor has found and kept them. */
+export interface ObjectSums {
+  readonly found: Int32Array;
+  readonly kept: Int32Array;
+}
 
 export class Objects {
   readonly rows: Table;
   private readonly hash: HashIndex;
+  private readonly isKept: boolean;
+  /** Whether no object was dropped while the rows were restored. */
+  private areAllFound = true;
   /** For the hash of an oid. */
   private readonly scratch = new Handle();
 
@@ -24,6 +43,7 @@ export class Objects {
       wordsPerRow: WORDS_PER_OBJECT,
       pinnedRows: Math.min(options.pinnedPages ?? 0, PINNED_OBJECTS),
     });
+    this.isKept = memory.journal !== null;
     this.hash = new HashIndex(memory, this.rows, (object) => this.hashOf(object));
   }
 
@@ -72,7 +92,9 @@ export class Objects {
     rows.setKept(object, OBJECT_POOL, pool);
     rows.set(object, OBJECT_FIRST, 0);
     rows.set(object, OBJECT_PAGES, 0);
-    this.hash.insert(object, objectHashOf(handle.oidHash(), pool));
+    const hash = objectHashOf(handle.oidHash(), pool);
+    if (this.isKept) rows.setKept(object, OBJECT_SUM, hash);
+    this.hash.insert(object, hash);
     return object;
   }
 
@@ -92,9 +114,21 @@ export class Objects {
   }
 
   moveTo(object: number, pool: number): void {
-    this.hash.remove(object, this.hashOf(object));
+    const before = this.hashOf(object);
+    this.hash.remove(object, before);
     this.rows.setKept(object, OBJECT_POOL, pool);
-    this.hash.insert(object, this.hashOf(object));
+    const after = this.hashOf(object);
+    if (this.isKept) this.addToSum(object, before ^ after);
+    this.hash.insert(object, after);
+  }
+
+  /** A page of the object was added or removed. */
+  notePage(object: number, index: number): void {
+    if (this.isKept) this.addToSum(object, indexHashOf(index));
+  }
+
+  private addToSum(object: number, word: number): void {
+    this.rows.setKept(object, OBJECT_SUM, this.rows.get(object, OBJECT_SUM) ^ word);
   }
 
   pageCount(object: number): number {
@@ -136,6 +170,7 @@ export class Objects {
       if (pool === 0) return false;
       this.readOid(object, scratch);
       if (this.find(pool, scratch) !== 0 || !isPool(pool, object)) {
+        this.areAllFound = false;
         rows.set(object, OBJECT_POOL, 0);
         return false;
       }
@@ -144,6 +179,19 @@ export class Objects {
       this.hash.insert(object, this.hashOf(object));
       return true;
     });
+  }
+
+  /** Sets the sums to those of the pages that are kept. @returns whether all were right. */
+  restoreSums({ found, kept }: ObjectSums): boolean {
+    const { rows } = this;
+    let areRight = this.areAllFound;
+    for (let object = 1; object < rows.rowEnd; object += 1) {
+      if (!this.isTaken(object)) continue;
+      const hash = this.hashOf(object);
+      if (rows.get(object, OBJECT_SUM) !== (hash ^ (found[object] ?? 0))) areRight = false;
+      rows.set(object, OBJECT_SUM, hash ^ (kept[object] ?? 0));
+    }
+    return areRight;
   }
 
   close(): void {

@@ -4,7 +4,8 @@
  *
  *     word A   bits 0-2    tag: none, local, same-filled, remote, lost
  *              bit  3      in transit: a fetch of the remote copy is under way
- *              bits 4-15   zpage bytes less one, of a local or remote page
+ *              bits 4-15   zpage bytes less one, of a local or remote page; same-filled: a hash
+ *                          of the word
  *              bits 16-18  codec id
  *              bits 19-31  version, bits 32-44
  *     word B   local: its ref      same-filled: the word      remote: its copies
@@ -39,6 +40,11 @@ export function hasZpage(a: number): boolean {
 /** 1 .. 4096. A page without a zpage has no size: the word then says PAGE_BYTES. */
 export function sizeOfWord(a: number): number {
   return ((a >>> SIZE_SHIFT) & SIZE_MASK) + 1;
+}
+
+/** What stands in place of the size of a same-filled page. 1 .. 4096. */
+export function sameFilledCheck(word: number): number {
+  return (Math.imul(word ^ (word >>> 15) ^ 0x5bd1e995, 0x9e3779b1) >>> 20) + 1;
 }
 
 export function codecOfWord(a: number): number {

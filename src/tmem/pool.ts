@@ -35,6 +35,11 @@ export class Pool {
   newest = 0;
   /** It has no name: its pages are flushed, and are being freed. */
   isDoomed = false;
+  /**
+   * Some of its pages may be missing: bits have flipped in kept memory. Then a page that is not
+   * found is lost, if the pool is persistent.
+   */
+  isDamaged = false;
 
   constructor(
     identity: { id: number; client: number; row: number; objects: RowList; byCodec?: Int32Array },

@@ -115,17 +115,36 @@ export class Pools {
     this.journal?.end();
   }
 
-  /** Makes the pools of a predecessor again, without objects. */
-  restore(): void {
+  /**
+   * Makes the pools of a predecessor again, without objects. @returns false when bits of their rows
+   * have flipped: no one knows then whose pages there are.
+   */
+  restore(): boolean {
     const { rows } = this;
-    for (let row = 1; row < POOL_ROWS_MAX; row += 1) {
+    for (let row = 0; row < POOL_ROWS_MAX; row += 1) {
+      if (!rows.isSound(row)) return false;
       if (!rows.isUsed(row)) continue;
       const identity = { id: rows.id(row), client: rows.client(row), row };
       const pool = new Pool({ ...identity, objects: this.newList() }, rows.options(row));
       pool.isDoomed = rows.isDoomed(row);
+      pool.isDamaged = rows.isDamaged(row);
       this.setRow(pool, row);
       if (!pool.isDoomed) this.setName(pool);
     }
+    return true;
+  }
+
+  /** Pages are missing, and no one knows which. */
+  markDamaged(): void {
+    for (const pool of this.all()) {
+      pool.isDamaged = true;
+      this.note(pool);
+    }
+  }
+
+  get isDamaged(): boolean {
+    for (const pool of this.all()) if (pool.isDamaged) return true;
+    return false;
   }
 
   close(): void {

@@ -3,11 +3,12 @@
  *
  *     single   | link | object | index | prev | next | version | A | B |             8 words
  *     leaf     | link | object | index | prev | next | mask | 32 x (version, A, B) | 102 words
- *     object   | link | oid, six words | pool | first | pages | prev | next |       12 words
+ *     object   | link | oid, six words | pool | first | pages | prev | next | sum | 13 words
  *
  * Singles and leaves are the *entries* of an object, and are on its list. `version` is the low word
  * of a page's version; A and B are its pampd (pampd.ts). `index` is that of the page, or of the
- * first page of a leaf. Bit i of `mask` is set while slot i has a page.
+ * first page of a leaf. Bit i of `mask` is set while slot i has a page. `sum` is over the oid, the
+ * pool and the indexes of the pages: see objects.ts.
  */
 
 // Rows of singles and leaves.
@@ -38,4 +39,5 @@ export const OBJECT_FIRST = 8;
 export const OBJECT_PAGES = 9;
 export const OBJECT_PREV = 10;
 export const OBJECT_NEXT = 11;
-export const WORDS_PER_OBJECT = 12;
+export const OBJECT_SUM = 12;
+export const WORDS_PER_OBJECT = 13;

@@ -31,7 +31,8 @@ import type { Journal } from "../core/journal.ts";
 import { CODECS_END, POOLS_PER_CLIENT_MAX, VERSION_BLOCK, VERSION_END } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
-import { Objects } from "./objects.ts";
+import { indexHashOf } from "./hash-index.ts";
+import { type ObjectSums, Objects } from "./objects.ts";
 import { PageIndex } from "./page-index.ts";
 import type { PageOps } from "./pamops.ts";
 import {
@@ -241,6 +242,7 @@ export class Tmem {
       if (object === 0) return 0;
       page = this.pages.add(object, handle.index);
       if (page !== 0) {
+        this.objects.notePage(object, handle.index);
         this.objects.setPageCount(object, this.objects.pageCount(object) + 1);
         pool.pageCount += 1;
       } else {
@@ -325,6 +327,7 @@ export class Tmem {
     const pool = this.poolOfObject(object);
     this.walks.pageLeaves(page);
     this.count(pool, page, -1);
+    this.objects.notePage(object, this.pages.indexOf(page));
     this.pages.remove(page, mayMove);
     pool.removed(1);
     const left = this.objects.pageCount(object) - 1;
@@ -438,28 +441,48 @@ export class Tmem {
 
   /**
    * Makes the index again from the kept memory of a predecessor. `judge` is asked once for each
-   * page, whose pool, handle and descriptor it may read.
+   * page, whose pool, handle and descriptor it may read. Where flipped bits have hidden a page, no
+   * one knows which it was. Then all pools are marked as damaged: see Pool.
    *
    * @returns false when that is not possible.
    */
   restore(judge: (page: number, pool: Pool) => Verdict): boolean {
     const { objects, pages, pools } = this;
+    // A successor that ended in here has left sums that do not match.
+    const wasCut = pools.rows.isRestoring;
+    pools.rows.setRestoring(true);
+    if (!pools.restore()) return false;
     this.versionEnd = pools.rows.versionEnd;
     this.lastVersion = this.versionEnd;
-    pools.restore();
     const isPool = (row: number, object: number): boolean => {
       if (!pools.rows.isUsed(row)) return false;
       pools.at(row).objects.append(object);
       return true;
     };
+    if (!objects.restore(isPool)) return false;
+    const { rowEnd } = objects.rows;
+    const sums = { found: new Int32Array(rowEnd), kept: new Int32Array(rowEnd) };
     const isObject = (object: number): boolean => objects.isTaken(object);
-    const isPage = (page: number): boolean => this.restorePage(page, judge);
-    if (!objects.restore(isPool) || !pages.restore(isObject, isPage)) return false;
+    const isPage = (page: number): boolean => this.restorePage(page, sums, judge);
+    if (!pages.restore(isObject, isPage)) return false;
+    if (!objects.restoreSums(sums) && !wasCut) pools.markDamaged();
     for (const pool of [...pools.all()]) {
       this.removeEmpty(pool);
       if (pool.isDoomed && pool.pageCount === 0) this.forget(pool);
     }
+    pools.rows.setRestoring(false);
     return true;
+  }
+
+  /** Whether the page has a version that was given, after a takeover. */
+  hasPossibleVersion(page: number): boolean {
+    const version = this.version(page);
+    return version > 0 && version <= this.versionEnd;
+  }
+
+  /** Whether flipped bits have hidden pages of the pool, or of another one. */
+  get isDamaged(): boolean {
+    return this.pools.isDamaged;
   }
 
   /** Removes objects without pages: none was good. */
@@ -471,13 +494,21 @@ export class Tmem {
     }
   }
 
-  private restorePage(page: number, judge: (page: number, pool: Pool) => Verdict): boolean {
+  private restorePage(
+    page: number,
+    sums: ObjectSums,
+    judge: (page: number, pool: Pool) => Verdict,
+  ): boolean {
     const object = this.pages.objectOf(page);
     const pool = this.poolOfObject(object);
+    const hash = indexHashOf(this.pages.indexOf(page));
+    sums.found[object] = (sums.found[object] ?? 0) ^ hash;
     const verdict = judge(page, pool);
     if (verdict === VERDICT.GONE) return false;
+    sums.kept[object] = (sums.kept[object] ?? 0) ^ hash;
     if (verdict === VERDICT.LOST) {
-      this.pages.set(page, PAGE_A, describe(this.pages.get(page, PAGE_A), TAG.LOST, 0, 0));
+      this.pages.set(page, PAGE_VERSION_LO, 1); // Its version may be one that cannot be.
+      this.pages.set(page, PAGE_A, describe(0, TAG.LOST, 0, 0));
     }
     this.objects.setPageCount(object, this.objects.pageCount(object) + 1);
     pool.pageCount += 1;

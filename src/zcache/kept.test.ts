@@ -8,6 +8,7 @@ import { CrashingBytes, Killed } from "../../harness/kept/crashing-bytes.ts";
 import { CODEC, type Codec, codecName } from "../compress/codec.ts";
 import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
+import { RamsterError } from "../core/errors.ts";
 import { Handle } from "../core/handle.ts";
 import { PERSISTENT } from "../core/kind.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
@@ -72,6 +73,11 @@ const LOST = -2;
 /** The page is remote. */
 const AWAY = -3;
 
+/** The store cannot be made again. */
+class Refused extends Error {
+  override readonly name = "Refused";
+}
+
 class Process {
   readonly zcache: Zcache;
   private readonly random: SeededRandom;
@@ -109,7 +115,7 @@ class Process {
     );
     const { isSucceeding } = memory;
     memory.start();
-    if (isSucceeding) expect(this.zcache.restore(() => true)).toBe(true);
+    if (isSucceeding && !this.zcache.restore(() => true)) throw new Refused();
   }
 
   poolFor(persistent: boolean): Pool {
@@ -278,6 +284,30 @@ class Process {
     this.truth.set(key, [NONE]);
   }
 
+  /** What a get of the persistent page finds. */
+  outcome(index: number): "right" | "lost" | "wrong" {
+    const { zcache, bytes } = this;
+    const pool = this.poolFor(true);
+    const page = zcache.tmem.find(pool, this.at(pool, index));
+    const allowed = this.truth.get(`true ${index}`) ?? [NONE];
+    if (page === 0) {
+      if (zcache.missed(pool) === STATUS.LOST) return "lost";
+      return allowed.includes(NONE) ? "right" : "wrong";
+    }
+    const tag = zcache.tmem.tag(page);
+    if (tag === TAG.LOST || tag === TAG.REMOTE) return "lost";
+    if (zcache.deliver(page, this.at(pool, index), bytes, 8) !== STATUS.OK) return "lost";
+    const got = bytes.subarray(8, 8 + PAGE_BYTES);
+    const is = (content: number): boolean =>
+      content > 0 && Buffer.compare(pageOf(content), got) === 0;
+    return allowed.some(is) ? "right" : "wrong";
+  }
+
+  overwrite(index: number): void {
+    const pool = this.poolFor(true);
+    this.zcache.put(pool, this.at(pool, index), pageOf(index + 1), 0);
+  }
+
   checkAll(): void {
     for (const persistent of KINDS) {
       for (let index = 0; index < INDEXES; index += 1) this.check(persistent, index);
@@ -310,6 +340,63 @@ test("an ephemeral page that was lost and about to be flushed is gone", () => {
   after.zcache.verify();
 });
 
+/** What is read under each handle after a takeover: "right", "lost" or "wrong". */
+function outcomes(process: Process): Set<string> {
+  const found = new Set<string>();
+  for (let index = 0; index < INDEXES; index += 1) found.add(process.outcome(index));
+  return found;
+}
+
+test("a flipped bit loses pages, and never makes a read wrong or ends the successor", () => {
+  const seen = new Map<string, number>();
+  for (let seed = 1; seed <= 250; seed += 1) {
+    const random = new SeededRandom(seed);
+    const bytes = new CrashingBytes(random);
+    const truth: Truth = new Map();
+    const before = new Process(bytes.newMemory(), random, truth, LARGE);
+    for (let step = 0; step < 300; step += 1) before.step();
+    const where = bytes.flipBit();
+    const after = succeed(() => new Process(bytes.newMemory(), random, truth, LARGE));
+    const results = after === null ? new Set(["refused"]) : outcomes(after);
+    if (results.has("wrong")) throw new Error(`wrong after ${where}, seed ${seed}`);
+    for (const result of results) seen.set(result, (seen.get(result) ?? 0) + 1);
+    after?.zcache.verify();
+    for (let index = 0; index < INDEXES; index += 1) after?.overwrite(index);
+    after?.zcache.verify();
+  }
+  expect([...seen.keys()].sort()).toEqual(["lost", "refused", "right"]);
+  expect(seen.get("refused")).toBeLessThan(100);
+});
+
+test("a flipped bit in the word of a same-filled page loses the page", () => {
+  const random = new SeededRandom(1);
+  for (let bit = 0; bit < 32; bit += 1) {
+    const bytes = new CrashingBytes(random);
+    const before = new Process(bytes.newMemory(), random, new Map(), LARGE);
+    const pool = before.poolFor(true);
+    const handle = new Handle().set(pool.id, [1n, 0n, 0n], 7);
+    before.zcache.put(pool, handle, new Uint8Array(PAGE_BYTES).fill(0x5a), 0);
+    const { tmem } = before.zcache;
+    const page = tmem.find(pool, handle);
+    expect(tmem.tag(page)).toBe(TAG.SAME_FILLED);
+    tmem.setPlace(page, tmem.place(page) ^ (1 << bit));
+    const { tmem: after } = new Process(bytes.newMemory(), random, new Map(), LARGE).zcache;
+    const [kept] = after.poolsOf(LOCAL_CLIENT);
+    expect(after.tag(after.find(kept ?? fail(), handle))).toBe(TAG.LOST);
+  }
+});
+
+/** Null: the kept memory is refused. */
+function succeed(open: () => Process): Process | null {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof Refused) return null;
+    if (error instanceof RamsterError && error.code === "BAD_KEPT_MEMORY") return null;
+    throw error;
+  }
+}
+
 for (const [seed, frames] of [
   [1, SMALL],
   [2, LARGE],
@@ -327,6 +414,7 @@ for (const [seed, frames] of [
       // No version is used twice.
       expect(process.zcache.tmem.newestVersion).toBeGreaterThanOrEqual(newest);
       process.zcache.verify();
+      expect(process.zcache.tmem.isDamaged).toBe(false);
       process.checkAll();
       bytes.killAfter(below(random, 12) === 0 ? 20_000 : below(random, 600));
       try {

@@ -7,9 +7,10 @@
  *
  * The bytes of zpages are not read. Each get checks them, as always.
  */
+import { CODEC } from "../compress/codec.ts";
 import type { Journal } from "../core/journal.ts";
 import type { Placement } from "../placement/placement.ts";
-import { TAG } from "../tmem/pampd.ts";
+import { sameFilledCheck, TAG } from "../tmem/pampd.ts";
 import type { Pool } from "../tmem/pool.ts";
 import { type Tmem, VERDICT, type Verdict } from "../tmem/tmem.ts";
 import type { ZcacheCounters } from "./counters.ts";
@@ -29,13 +30,20 @@ export function restoreZcache(
   let local = 0;
   const isGood = (page: number, pool: Pool): boolean => {
     const tag = tmem.tag(page);
+    if (!tmem.hasPossibleVersion(page)) return false;
     if (tag === TAG.LOCAL) {
       const isHere = placement.holds(page, tmem.place(page), tmem.zpageBytes(page));
       if (isHere) local += 1;
       return isHere;
     }
-    if (tag === TAG.SAME_FILLED) counters.same_filled_pages += 1;
-    if (tag === TAG.SAME_FILLED) return true;
+    if (tag === TAG.SAME_FILLED) {
+      const isSound =
+        tmem.zpageBytes(page) === sameFilledCheck(tmem.place(page)) &&
+        tmem.codec(page) === CODEC.RAW &&
+        !tmem.inTransit(page);
+      if (isSound) counters.same_filled_pages += 1;
+      return isSound;
+    }
     // An ephemeral page that is lost was about to be flushed (ramster/repair/losses.ts).
     if (tag === TAG.LOST) return pool.persistent;
     return tag === TAG.REMOTE && isGoodRemote(page, pool);

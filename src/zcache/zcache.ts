@@ -36,7 +36,7 @@ import type { FramePool } from "../frames/frame-pool.ts";
 import { openPlacement } from "../placement/open-placement.ts";
 import type { Order, Placement, PlacementName, PlacementSink } from "../placement/placement.ts";
 import type { PageOps, PamOps } from "../tmem/pamops.ts";
-import { TAG } from "../tmem/pampd.ts";
+import { sameFilledCheck, TAG } from "../tmem/pampd.ts";
 import type { Pool } from "../tmem/pool.ts";
 import { CLAIM_STALE, Tmem } from "../tmem/tmem.ts";
 import { Budget, type BudgetOptions } from "./budget.ts";
@@ -156,7 +156,7 @@ export class Zcache implements PageOps, PlacementSink {
     else if (word === NOT_SAME_FILLED) {
       status = this.compressAndPlace(pool, handle, page, source, at);
     } else {
-      this.tmem.describe(page, TAG.SAME_FILLED, word, 0, CODEC.RAW);
+      this.tmem.describe(page, TAG.SAME_FILLED, word, sameFilledCheck(word), CODEC.RAW);
       countSameFilled(this.counters);
     }
     if (page !== 0 && status !== STATUS.OK) this.tmem.remove(page);
@@ -324,10 +324,10 @@ export class Zcache implements PageOps, PlacementSink {
     this.journal?.end();
   }
 
-  /** Counts a get that found no page. */
-  missed({ persistent }: Pool): Status {
+  /** Counts a get that found no page. @returns NOT_FOUND, or LOST when pages may be missing. */
+  missed({ persistent, isDamaged }: Pool): Status {
     if (!persistent) this.counters.cleancache_failed_gets += 1;
-    return STATUS.NOT_FOUND;
+    return persistent && isDamaged ? STATUS.LOST : STATUS.NOT_FOUND;
   }
 
   /** @returns OK when there was a page, else NOT_FOUND. */
