@@ -3,7 +3,7 @@ import type { Defect } from "./defect.ts";
 
 const KEPT_TEST = "src/zcache/kept.test.ts";
 const TAKEOVER_TEST = "harness/scenarios/takeover.test.ts";
-const KILLS = "a successor of a store of";
+const KILLS = "a successor has what was acknowledged";
 
 export const KEPT_DEFECTS: readonly Defect[] = [
   {

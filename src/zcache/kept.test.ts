@@ -397,13 +397,16 @@ function succeed(open: () => Process): Process | null {
   }
 }
 
-for (const [seed, frames] of [
-  [1, SMALL],
-  [2, LARGE],
-  [3, SMALL],
-  [4, LARGE],
-] as const) {
-  test(`a successor of a store of ${frames} frames has what was acknowledged (${seed})`, () => {
+const STORES = [
+  { frames: SMALL, seed: 1 },
+  { frames: LARGE, seed: 2 },
+  { frames: SMALL, seed: 3 },
+  { frames: LARGE, seed: 4 },
+];
+
+test.each(STORES)(
+  "a successor has what was acknowledged (frames: $frames, seed: $seed)",
+  ({ frames, seed }) => {
     const random = new SeededRandom(seed);
     const bytes = new CrashingBytes(random);
     const truth: Truth = new Map();
@@ -425,5 +428,5 @@ for (const [seed, frames] of [
         newest = process.newest;
       }
     }
-  });
-}
+  },
+);

@@ -139,7 +139,7 @@ test("a batch is done when the last of its holders has answered, and known until
   run(TIMEOUT_MS / 2);
   expect(sink.taken).toEqual([]);
   expect([puts.has(11, 11), puts.has(11, 10), puts.isHopeful(sink)]).toEqual([true, false, true]);
-  expect(puts.hasInOther(batch, 11, 11, 1)).toBe(false);
+  expect(puts.isOnWay(batch, 11, 11, 1)).toBe(false);
   network.unblock("2", "0");
   run(TIMEOUT_MS / 4);
   expect([sink.taken, sink.free, sink.unknown]).toEqual([[[11, 12]], [true], []]);
@@ -179,7 +179,7 @@ test("a page is in another batch for a node, in its version, until that batch is
   if (batch === null || other === null) throw new Error("no room for a batch");
   append(puts, batch, 11);
   append(puts, other, 11);
-  const has = (version: number, node: number) => puts.hasInOther(batch, 11, version, node);
+  const has = (version: number, node: number) => puts.isOnWay(batch, 11, version, node);
   expect([has(11, 2), has(10, 2), has(11, 1)]).toEqual([true, false, false]);
   run(TIMEOUT_MS / 2);
   expect([sink.taken, has(11, 2)]).toEqual([[[11]], true]);

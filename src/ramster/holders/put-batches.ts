@@ -98,8 +98,8 @@ export class PutBatches implements ReplySink, SpillSink {
     return false;
   }
 
-  /** Whether another batch than this one takes the page to the node in that version. */
-  hasInOther(than: PutBatch, page: number, version: number, node: number): boolean {
+  /** Whether a batch, which is not `than`, takes the page to the node in that version. */
+  isOnWay(than: PutBatch | null, page: number, version: number, node: number): boolean {
     for (const batch of this.batches) {
       if (batch === than || !hasCopy(batch.holders, node)) continue;
       if (batch.has(page, version)) return true;

@@ -4,13 +4,15 @@
  *
  *     a link in the boot that the predecessor knew
  *         --> AUDIT from row 0 --> pages of this node, and the next row --> AUDIT from there ...
- *               a record names this copy, or a batch takes it there:   it stays
- *               else:                                                  it is flushed
- *         after the last row: another pass, until one finds nothing, and saw all pages
+ *               a record names this copy     it stays
+ *               a batch takes it there       the next pass will see what became of it
+ *               else                         it is flushed
+ *         after the last row: another pass, until one finds no such page, and saw all pages
  *
  * A pass may miss pages that got another row while it went on, as flushes bring about. So the next
- * pass waits for the flushes. A holder that is never at rest gets PASSES_MAX of them. What is left
- * there then goes when the holder asks for its memory back (foreign/reclaim.ts).
+ * pass waits for the flushes, and begins at a tick. A holder that is never at rest gets PASSES_MAX
+ * of them. What is left there then goes when the holder asks for its memory back
+ * (foreign/reclaim.ts).
  *
  * Pages that come to the holder meanwhile are known here. A link in another boot ends the audit, as
  * the holder then has nothing of the predecessor. So does a holder that does not know the message.
@@ -68,7 +70,9 @@ class Progress {
   flushMark = 0;
   isAsked = false;
   orphans = 0;
-  orphansInPass = 0;
+  /** Whether the pass has found pages that had to be flushed, or that are on their way there. */
+  hasOrphans = false;
+  hasPending = false;
 }
 
 export class Audit implements ReplySink {
@@ -134,31 +138,33 @@ export class Audit implements ReplySink {
     for (let i = 0; i < auditCount(reply); i += 1) {
       const at = bodyAt + AUDIT_BYTES + i * GET_ENTRY_BYTES;
       this.handle.read(view, at);
-      if (!this.flushOrphan(node, this.handle, readGetVersion(view, at))) continue;
-      progress.orphansInPass += 1;
-      progress.orphans += 1;
+      this.settle(node, progress, this.handle, readGetVersion(view, at));
     }
     this.parts.remotePages.sendFlushes(node);
     const moves = readAuditMoves(view, bodyAt);
     if (progress.row === 0) progress.moves = moves;
     const row = readAuditRow(view, bodyAt);
     // Rows grow. From a holder that does not keep to it nothing more is to be learned.
-    if (row > progress.row) progress.row = row;
-    else if (this.isLastPass(progress, moves)) return this.end(node, progress);
+    if (row > progress.row) {
+      progress.row = row;
+      this.ask(node);
+    } else if (this.isLastPass(progress, moves)) this.end(node, progress);
     else this.startPass(node, progress);
-    this.ask(node);
   }
 
   /** Whether the pass that ends found nothing and saw all pages, or may not be repeated. */
   private isLastPass(progress: Progress, moves: number): boolean {
-    const isClean = progress.orphansInPass === 0 && progress.moves === moves;
+    if (progress.hasPending) return false;
+    const isClean = !progress.hasOrphans && progress.moves === moves;
     return isClean || progress.passes + 1 >= PASSES_MAX;
   }
 
+  /** The next pass begins at a tick. */
   private startPass(node: number, progress: Progress): void {
-    progress.passes += 1;
+    if (!progress.hasPending) progress.passes += 1;
     progress.row = 0;
-    progress.orphansInPass = 0;
+    progress.hasOrphans = false;
+    progress.hasPending = false;
     progress.flushMark = this.parts.remotePages.flushMark(node);
   }
 
@@ -178,21 +184,22 @@ export class Audit implements ReplySink {
     log.write("info", "ramster", `${log.names.of(node)}: ${what}`);
   }
 
-  /** @returns whether nothing here names the copy, so that it must be flushed. */
-  private flushOrphan(node: number, handle: Handle, version: number): boolean {
+  /** Decides what becomes of a page that the node has. */
+  private settle(node: number, progress: Progress, handle: Handle, version: number): void {
     const { zcache, records, puts, remotePages, counters } = this.parts;
     const { tmem } = zcache;
     const pool = tmem.pool(LOCAL_CLIENT, handle.pool);
     const page = pool === null ? 0 : tmem.find(pool, handle);
     const isHere = page !== 0 && tmem.version(page) === version;
-    if (isHere) {
-      const isNamed = tmem.tag(page) === TAG.REMOTE && hasCopy(records.copiesOf(page), node);
-      if (isNamed || puts.has(page, version)) return false;
-      remotePages.addFlushBeforePut(node, handle, version);
-    } else {
-      remotePages.addFlush(node, handle, version, FLUSH_SCOPE.PAGE);
+    if (isHere && tmem.tag(page) === TAG.REMOTE && hasCopy(records.copiesOf(page), node)) return;
+    if (isHere && puts.isOnWay(null, page, version, node)) {
+      progress.hasPending = true;
+      return;
     }
+    if (isHere) remotePages.addFlushBeforePut(node, handle, version);
+    else remotePages.addFlush(node, handle, version, FLUSH_SCOPE.PAGE);
     counters.orphans_flushed += 1;
-    return true;
+    progress.orphans += 1;
+    progress.hasOrphans = true;
   }
 }

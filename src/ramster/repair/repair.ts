@@ -545,7 +545,7 @@ export class Repair implements PutSink, ZpageSink {
     const node = copyAt(batch.holders, 0);
     if (node === SPILL) return;
     const version = batch.versions[i] ?? 0;
-    if (puts.hasInOther(batch, batch.pages[i] ?? 0, version, node)) return;
+    if (puts.isOnWay(batch, batch.pages[i] ?? 0, version, node)) return;
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     remotePages.addFlushBeforePut(node, this.handle, version);
   }
