@@ -149,6 +149,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
       "src/memory/process-pages.ts",
       "src/memory/process-use.ts",
       "src/memory/kept-files.ts",
+      "src/memory/keep-folder.ts",
       "src/memory/libc-path.ts",
       "src/memory/system-library.ts",
       "src/netlink/nbd-family.ts",

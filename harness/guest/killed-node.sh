@@ -9,12 +9,9 @@ export=$1 mib=$2 passes=$3 kills=$4
 address=unix:/run/nbd.sock
 client=unix:/run/client.sock
 
-mkdir -p /run/keep
-mount -t tmpfs -o size=256m,mode=0700 none /run/keep
-
 start() {
   ramster node --name=kept --number=1 --gossip=none --listen=127.0.0.1:0 --insecure --lend=0 \
-    --memory=128MiB --no-swap --keep=/run/keep/kept --client="$client" --nbd="$address" \
+    --memory=128MiB --no-swap --keep=auto --client="$client" --nbd="$address" \
     --export="$export=256MiB" >/run/ready &
   node=$!
   until grep -q ^ready /run/ready; do
@@ -36,6 +33,7 @@ until_swapped() {
 }
 
 start
+grep -q "^ramster /run/ramster-keep/kept tmpfs .*huge=advise" /proc/mounts
 ramster swap on --nbd "$address" --export "$export" --client "$client"
 echo "GUEST backend $(cat /sys/block/nbd0/backend)"
 walk "$mib" "$passes" pageout &
@@ -53,3 +51,4 @@ ramster swap off --nbd "$address" --export "$export" --client "$client"
 [ ! -e /sys/block/nbd0/backend ]
 kill "$node"
 wait "$node"
+[ ! -e /run/ramster-keep ]

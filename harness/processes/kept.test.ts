@@ -89,6 +89,33 @@ describe("a node that keeps its memory", () => {
     expect(await second.stop()).toBe(0);
   });
 
+  // A mount of its own is tested in a guest: harness/guest/killed-node.sh.
+  test.skipIf(!isRoot || lacks("unshare"))(
+    "with --keep auto is in /dev/shm where its mount would not outlive it",
+    async () => {
+      await using world = new ProcessWorld();
+      const name = `test-${process.pid}`;
+      const nbd = `--nbd=unix:${world.path("nbd.sock")}`;
+      const flags = ["--keep=auto", `--name=${name}`, "--memory=8MiB", "--no-swap", nbd];
+      const under = ["unshare", "-m"];
+      const start = () => world.start("node", 1, [...flags, "--export=a=16MiB"], under);
+      const first = await start();
+      const data = new Uint8Array(PAGE_BYTES).fill(7);
+      const before = await connectTo(first);
+      expect((await before.ask({ type: WRITE, offset: 0, length: 4096, data })).error).toBe(0);
+      const folder = `/dev/shm/ramster-keep-0-${name}`;
+      expect(existsSync(folder)).toBe(true);
+      await first.kill();
+      const second = await start();
+      const client = await connectTo(second);
+      expect((await client.ask({ type: READ, offset: 0, length: 4096 })).data).toEqual(data);
+      client.stream?.terminate();
+      expect(await second.stop()).toBe(0);
+      expect(existsSync(folder)).toBe(false);
+    },
+    TEST_MS,
+  );
+
   test("says what it took over, and drops pools of programs", async () => {
     await using world = new ProcessWorld();
     const flags = [`--keep=${tmpfsFolder(world)}`, "--memory=8MiB"];

@@ -120,7 +120,7 @@ export async function run(
     node.setNumber(who.number);
     const onReady = (line: string): void => reports.ready(line, stop);
     const code = await serve(node, { gossip: joined?.gossip ?? null, stopped, out, onReady });
-    kept?.files.remove();
+    kept?.remove();
     return code;
   } catch (error) {
     if (isMember) await membership?.leave(); // Otherwise the other members would declare it dead.

@@ -66,6 +66,20 @@ describe("devices of the kernel", () => {
     });
   }
 
+  test("those that wait for an earlier process are left to it", () => {
+    open(true).attach("swap", 4096, 1);
+    const fresh = open(true);
+    fresh.noteStrangers();
+    expect(notes).toEqual([
+      "error: /dev/nbd1 waits for another process, which has its pages: " +
+        "this node has not taken them over",
+    ]);
+    expect(fresh.list()).toEqual([]);
+    expect(fresh.attach("swap", 4096, null)).toBe("/dev/nbd0");
+    fresh.stop();
+    expect([...kernel.attached.keys()]).toEqual([1]);
+  });
+
   test("a node attaches and detaches them, and knows its own", () => {
     const devices = open(true);
     kernel.attach({ ...(kernel.attached.get(9) as AttachRequest), index: 0, backend: "other" });

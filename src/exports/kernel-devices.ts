@@ -44,12 +44,14 @@ export interface KernelDevicesParts {
   readonly isKept: boolean;
   /** Serves the export with that name on the descriptor. @returns false: there is none. */
   readonly serve: (exportName: string, fd: number, remote: string) => boolean;
-  readonly note: (level: "info" | "warn", line: string) => void;
+  readonly note: (level: "info" | "warn" | "error", line: string) => void;
 }
 
 export class KernelDevices {
   private readonly parts: KernelDevicesParts;
   private isStopped = false;
+  /** Devices that wait for another process of this name. */
+  private readonly strangers = new Set<number>();
 
   constructor(parts: KernelDevicesParts) {
     this.parts = parts;
@@ -75,6 +77,7 @@ export class KernelDevices {
       throw new RamsterError("NO_DEVICE", `Cannot attach ${where}: ${attached}`);
     }
     const path = pathOf(attached.index);
+    this.strangers.delete(attached.index);
     this.parts.serve(exportName, attached.fd, path);
     return path;
   }
@@ -96,6 +99,18 @@ export class KernelDevices {
   /** Attaches all devices again that a predecessor served. */
   takeOver(): void {
     for (const device of this.own()) this.again(device, RETRY_MS);
+  }
+
+  /**
+   * Notes devices that an earlier process served. This node has not their pages, so it never
+   * touches them: the process that has them may still come.
+   */
+  noteStrangers(): void {
+    for (const { index } of this.own()) {
+      this.strangers.add(index);
+      const what = `${pathOf(index)} waits for another process, which has its pages`;
+      this.parts.note("error", `${what}: this node has not taken them over`);
+    }
   }
 
   /** The connection of a device broke. */
@@ -131,7 +146,9 @@ export class KernelDevices {
 
   private own(): KernelDevice[] {
     const prefix = this.backendOf("");
-    return this.parts.kernel.devices().filter(({ backend }) => backend.startsWith(prefix));
+    return this.parts.kernel.devices().filter(({ index, backend }) => {
+      return backend.startsWith(prefix) && !this.strangers.has(index);
+    });
   }
 
   private backendOf(exportName: string): string {

@@ -265,6 +265,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.offers.start();
     this.httpDoor.isReady = true;
     if (this.kept?.memory.isSucceeding === true) this.nbdDoor.devices?.takeOver();
+    else this.nbdDoor.devices?.noteStrangers();
     return { listen: this.listenAddress, http, clients, nbd };
   }
 

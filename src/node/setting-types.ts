@@ -37,6 +37,9 @@ import type { Replicas, Target } from "../ramster/holders/lenders.ts";
 import { formatPeer, type PeerConfig, parsePeer } from "./peers.ts";
 import { formatReserve, parseReserve } from "./reserve.ts";
 
+/** In place of a folder: one that the node makes (src/memory/keep-folder.ts). */
+export const KEEP_AUTO = "auto";
+
 /** How a value is read and shown. */
 export interface Form<T> {
   parse(text: string): T;
@@ -165,6 +168,13 @@ export const TEXT: SettingType<string> = {
 };
 
 export const NAME: SettingType<string> = { ...TEXT, placeholder: "NAME" };
+
+/** A folder. Null: "off". */
+export const KEEP: SettingType<string | null> = {
+  placeholder: "auto|off|DIR",
+  parse: (text) => (text === "off" ? null : path().parse(text)),
+  format: (value) => value ?? "off",
+};
 
 export function path(placeholder = "FILE"): SettingType<string> {
   const parse = (text: string): string => {

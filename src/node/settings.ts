@@ -342,12 +342,14 @@ export const SETTINGS = {
     help: "percent of --memory at which moving away stops",
   }),
 
-  /** A folder on tmpfs that pages are kept in. Null: they end with the process. */
-  keepPath: nodeMemory(types.path("DIR"), {
+  /**
+   * A folder on tmpfs that pages are kept in, or KEEP_AUTO. Null: they end with the process.
+   */
+  keepPath: nodeMemory(types.KEEP, {
     flag: "keep",
     default: null,
-    defaultNote: "pages end with the process",
-    help: "keep pages in this folder of tmpfs, so that they outlive a crash of the node",
+    defaultNote: "off: pages end with the process",
+    help: "keep pages on tmpfs, so that they outlive a crash of the node; auto: in a folder of its own",
   }),
 
   // Disk.
