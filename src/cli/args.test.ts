@@ -73,6 +73,7 @@ describe("parseArgs() of a node", () => {
       --gossip-tune probe-timeout=1s,gossip-nodes=5
       --zone rack7 --replicas 2 --seal --spill /var/spill --spill-size 2GiB --replicas-on-disk
       --nbd unix:/run/n.sock --export swap=4GiB,a=b=64KiB --io-timeout 10s --warn-at 70%
+      --device-timeout 7s --dead-timeout 1m
       --max-clients 20 --placement blocks --order fifo --keep /dev/shm/k
       --gossip-label blue --unused 2m --swap strict --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
@@ -104,6 +105,8 @@ describe("parseArgs() of a node", () => {
           { name: "a=b", byteCount: 65_536 },
         ],
         ioTimeoutMs: 10_000,
+        deviceTimeoutMs: 7000,
+        deadTimeoutMs: 60_000,
         warnAtPercent: 70,
         coldCodec: "none",
         coldSharePercent: 50,

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { SimClock } from "../../harness/sim/clock.ts";
 import type { Attached, AttachRequest, KernelDevice, KernelNbd } from "../nbd/kernel-nbd.ts";
-import { DEAD_SECONDS, KernelDevices, REQUEST_SECONDS } from "./kernel-devices.ts";
+import { KernelDevices } from "./kernel-devices.ts";
 
 /** A kernel with nbd devices, whose sockets may be alive. */
 class FakeKernel implements KernelNbd {
@@ -58,6 +58,7 @@ describe("devices of the kernel", () => {
       kernel,
       name,
       isKept,
+      timeouts: { deviceTimeoutMs: 4001, deadTimeoutMs: 300_000 },
       serve: (exportName, fd, path) => {
         served.push(`${exportName} ${fd} ${path}`);
         return exportName !== "gone";
@@ -88,8 +89,8 @@ describe("devices of the kernel", () => {
     expect(served).toEqual(["swap 102 /dev/nbd1"]);
     expect(kernel.attached.get(1)).toMatchObject({
       backend: "ramster:n1:swap",
-      requestSeconds: REQUEST_SECONDS,
-      deadSeconds: DEAD_SECONDS,
+      requestSeconds: 5,
+      deadSeconds: 300,
     });
     expect(() => devices.attach("swap", 4096, 1)).toThrow(
       "Cannot attach /dev/nbd1: the device is in use",

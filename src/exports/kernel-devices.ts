@@ -20,28 +20,38 @@ import { DEVICE_FLAGS } from "../nbd/handshake.ts";
 import type { KernelDevice, KernelNbd } from "../nbd/kernel-nbd.ts";
 
 /**
- * A request that takes longer makes its socket dead, and is sent again on the next one. After a
- * crash every request that was under way waits so long, so it is short. A page from a holder takes
- * milliseconds, and some seconds while a holder is found to be dead.
+ * A request of a device that takes longer makes the kernel drop the socket, and send it again on
+ * the next one. After a crash every request that was under way waits so long, so it is short. A
+ * page from a holder takes milliseconds, and some seconds while a holder is found to be dead.
  */
-export const REQUEST_SECONDS = 5;
+export const DEVICE_TIMEOUT_MS_DEFAULT = 5000;
 /**
- * So long a node may take to come back, before the kernel gives the device up and every program
- * with pages there ends. It is for nodes that keep their memory: others have nothing to come back
- * to.
+ * So long a node may take to come back, before the kernel gives its device up and every program
+ * with pages there ends.
  */
-export const DEAD_SECONDS = 300;
+export const DEAD_TIMEOUT_MS_DEFAULT = 300_000;
 /** A pair is tried again after this time, then twice that, up to the second one. */
 const RETRY_MS = 5;
 const RETRY_MS_MAX = 500;
+
+export interface DeviceTimeouts {
+  /** Of a request, NBD_ATTR_TIMEOUT. */
+  readonly deviceTimeoutMs: number;
+  /** Without a connection, NBD_ATTR_DEAD_CONN_TIMEOUT. */
+  readonly deadTimeoutMs: number;
+}
 
 export interface KernelDevicesParts {
   readonly clock: Clock;
   readonly kernel: KernelNbd;
   /** The name of the node. */
   readonly name: string;
-  /** Whether its pages outlive its process. */
+  /**
+   * Whether its pages outlive its process. A node without has nothing to come back to, so its
+   * devices have no time-outs.
+   */
   readonly isKept: boolean;
+  readonly timeouts: DeviceTimeouts;
   /** Serves the export with that name on the descriptor. @returns false: there is none. */
   readonly serve: (exportName: string, fd: number, remote: string) => boolean;
   readonly note: (level: "info" | "warn" | "error", line: string) => void;
@@ -62,15 +72,15 @@ export class KernelDevices {
    * RamsterError NO_DEVICE.
    */
   attach(exportName: string, byteCount: number, index: number | null): string {
-    const { kernel, isKept } = this.parts;
+    const { kernel, isKept, timeouts } = this.parts;
     const attached = kernel.attach({
       index,
       byteCount,
       blockBytes: PAGE_BYTES, // Else the kernel would read and write pages in parts.
       flags: DEVICE_FLAGS,
       backend: this.backendOf(exportName),
-      requestSeconds: isKept ? REQUEST_SECONDS : 0,
-      deadSeconds: isKept ? DEAD_SECONDS : 0,
+      requestSeconds: isKept ? wholeSeconds(timeouts.deviceTimeoutMs) : 0,
+      deadSeconds: isKept ? wholeSeconds(timeouts.deadTimeoutMs) : 0,
     });
     if (typeof attached === "string") {
       const where = index === null ? "a device of the kernel" : pathOf(index);
@@ -154,6 +164,10 @@ export class KernelDevices {
   private backendOf(exportName: string): string {
     return `ramster:${this.parts.name}:${exportName}`;
   }
+}
+
+function wholeSeconds(ms: number): number {
+  return Math.ceil(ms / 1000);
 }
 
 export function pathOf(index: number): string {

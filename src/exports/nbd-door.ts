@@ -46,7 +46,7 @@ import type { Ramster } from "../ramster/ramster.ts";
 import { type ExportReport, NbdCounters, type NbdReport } from "./counters.ts";
 import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
 import { NbdIo } from "./io.ts";
-import { KernelDevices } from "./kernel-devices.ts";
+import { type DeviceTimeouts, KernelDevices } from "./kernel-devices.ts";
 import { LargeRequestBudget } from "./large-request-budget.ts";
 import { openExport } from "./open-export.ts";
 import { NbdPages } from "./pages.ts";
@@ -78,7 +78,7 @@ export interface KernelAccess {
   readonly adopt: (fd: number, remote: string, events: StreamEvents) => Stream;
 }
 
-export interface NbdDoorSettings {
+export interface NbdDoorSettings extends DeviceTimeouts {
   /** The name of the node. */
   readonly name: string;
   readonly exports: readonly ExportConfig[];
@@ -150,6 +150,7 @@ export class NbdDoor implements NbdHandler {
       kernel: kernel.nbd,
       name: this.settings.name,
       isKept: ramster.zcache.isKept,
+      timeouts: this.settings,
       serve: (name, fd, path) => this.serveDevice(kernel, name, fd, path),
       note: (level, line) => log.write(level, "doors", line),
     });

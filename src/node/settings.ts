@@ -10,7 +10,7 @@
  * may change while the node runs (`live`) also needs an entry in live-settings.ts. The compiler
  * checks that.
  *
- * Rows are in the order of the help. Defaults come from core/limits.ts, which gives their reasons.
+ * Rows are in the order of the help. Defaults come with their reasons, mostly from core/limits.ts.
  *
  * Not here: what can only be read or set while a node runs, such as `draining` (controls.ts).
  */
@@ -61,6 +61,7 @@ import {
 } from "../core/limits.ts";
 import { LOG_AREAS, LOG_LEVELS } from "../core/log-line.ts";
 import { formatSize } from "../core/units.ts";
+import { DEAD_TIMEOUT_MS_DEFAULT, DEVICE_TIMEOUT_MS_DEFAULT } from "../exports/kernel-devices.ts";
 import { ORDERS, PLACEMENTS } from "../placement/placement.ts";
 import { rowsOf, type Setting } from "./setting.ts";
 import * as types from "./setting-types.ts";
@@ -80,6 +81,8 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 const NETWORK_NAMES = Object.keys(PRESETS).sort() as (keyof typeof PRESETS)[];
 
 const TIME = { min: SETTING_MS_MIN, max: SETTING_MS_MAX };
+/** The kernel counts whole seconds. */
+const SECONDS = { min: 1000, max: SETTING_MS_MAX };
 const TIME_OR_0 = { ...TIME, min: 0 };
 const MEMORY = { min: MEMORY_BYTES_MIN, max: MEMORY_BYTES_MAX };
 
@@ -342,9 +345,7 @@ export const SETTINGS = {
     help: "percent of --memory at which moving away stops",
   }),
 
-  /**
-   * A folder on tmpfs that pages are kept in, or KEEP_AUTO. Null: they end with the process.
-   */
+  /** A folder on tmpfs that pages are kept in, or KEEP_AUTO. Null: they end with the process. */
   keepPath: nodeMemory(types.KEEP, {
     flag: "keep",
     default: null,
@@ -395,6 +396,17 @@ export const SETTINGS = {
     default: NBD_IO_TIMEOUT_MS_DEFAULT,
     live: true,
     help: "how long a request of a device waits for the cluster before it fails",
+  }),
+  /** Time-outs of the devices that the node attaches: see KernelDevices. */
+  deviceTimeoutMs: devices(types.duration(SECONDS), {
+    flag: "device-timeout",
+    default: DEVICE_TIMEOUT_MS_DEFAULT,
+    help: "with --keep: how long the kernel waits for a request of a device before it sends it again",
+  }),
+  deadTimeoutMs: devices(types.duration(SECONDS), {
+    flag: "dead-timeout",
+    default: DEAD_TIMEOUT_MS_DEFAULT,
+    help: "with --keep: how long the kernel waits for another node when this one has died",
   }),
   /** Percent of the space for pages. Above it a warning is logged. */
   warnAtPercent: devices(types.percent({ min: 1, max: 100 }), {
