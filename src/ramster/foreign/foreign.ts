@@ -44,9 +44,9 @@ import {
 } from "../../wire/peer-entries.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { ForeignCounters, type ForeignReport } from "../counters.ts";
+import { Audits } from "./audits.ts";
 import { ForeignFlushes } from "./foreign-flushes.ts";
 import { Grants } from "./grants.ts";
-import { ListPages } from "./list-pages.ts";
 import { Reclaim } from "./reclaim.ts";
 
 interface Owner {
@@ -84,7 +84,7 @@ export class Foreign {
   private readonly reclaim: Reclaim;
   private readonly reaper: Reaper;
   private readonly flushes: ForeignFlushes;
-  private readonly listPages: ListPages;
+  private readonly audits: Audits;
   private readonly steps: Slices;
   private readonly seedOf: (bootId: bigint) => number;
   private readonly buggify: Buggify;
@@ -124,7 +124,7 @@ export class Foreign {
       this.onFreed();
     };
     this.flushes = new ForeignFlushes({ tmem, reaper, onFlushed });
-    this.listPages = new ListPages(tmem);
+    this.audits = new Audits(tmem);
     this.grants = new Grants(parts.zcache, parts.buggify);
     this.steps = new Slices(parts.clock, () => this.stepSlice());
     this.seedOf = parts.seedOf;
@@ -318,7 +318,7 @@ export class Foreign {
 
   /** AUDIT: lists pages of the owner. */
   onAudit(node: number, channel: Channel, frame: Frame): boolean {
-    return this.listPages.serve(node, channel, frame);
+    return this.audits.serve(node, channel, frame);
   }
 
   /** Gives all memory back. Nothing may be called afterwards. */

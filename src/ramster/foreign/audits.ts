@@ -1,6 +1,6 @@
 /**
- * AUDIT at a holder: lists the pages that are kept for one owner, a slice of the index a request.
- * An owner whose process ended asks for it, to find the pages that it has forgotten
+ * Audits: answers AUDIT with the pages that are kept for one owner, a slice of the index a request.
+ * An owner whose process ended asks for them, to find those that it has forgotten
  * (repair/audit.ts). Nothing is kept here between two requests.
  */
 import { Handle } from "../../core/handle.ts";
@@ -18,7 +18,7 @@ import {
   writeGetEntry,
 } from "../../wire/peer-entries.ts";
 
-export class ListPages {
+export class Audits {
   private readonly tmem: Tmem;
   private readonly handle = new Handle();
 
