@@ -5,7 +5,7 @@
 import { below, type Random } from "../../src/core/random.ts";
 import { parseAddress } from "../../src/net/address.ts";
 import type { NodeProcess } from "../processes/node-process.ts";
-import type { ProcessWorld } from "../processes/process-world.ts";
+import { counter, type ProcessWorld, until } from "../processes/process-world.ts";
 import { KillLoad } from "./kill-load.ts";
 
 const EXPORT = "swap";
@@ -20,6 +20,7 @@ export interface KillsOptions {
   /** Flags of the node beside those for its export. */
   readonly flags: readonly string[];
   readonly random: Random;
+  readonly lenders: readonly NodeProcess[];
   readonly onKill?: (done: number) => void;
 }
 
@@ -29,7 +30,10 @@ export interface KillsResult {
   readonly lost: number;
 }
 
-/** Rejects when a page has wrong bytes, or one that was answered is lost. */
+/**
+ * Rejects when a page has wrong bytes, when one that was answered is lost, or when lenders hold
+ * pages in the end that the node does not know.
+ */
 export async function killNode(world: ProcessWorld, options: KillsOptions): Promise<KillsResult> {
   const { kills, exportMib, random } = options;
   const load = new KillLoad(random, exportMib * 1024 * 1024);
@@ -49,8 +53,24 @@ export async function killNode(world: ProcessWorld, options: KillsOptions): Prom
     node = await world.start("node", 1, flags);
   }
   load.disconnect();
+  await untilNoOrphan(world, node, options.lenders);
   await node.stop();
   return { answered: load.answered, lost: load.lost };
+}
+
+/** The lenders hold just the copies that the node knows. */
+async function untilNoOrphan(
+  world: ProcessWorld,
+  node: NodeProcess,
+  lenders: readonly NodeProcess[],
+): Promise<void> {
+  const owner = await world.connect(node);
+  const holders = await Promise.all(lenders.map((lender) => world.connect(lender)));
+  await until("lenders hold what the node knows", async () => {
+    const held = await Promise.all(holders.map((it) => counter(it, "foreign_pers_pages")));
+    const known = await counter(owner, "remote_copies");
+    return held.reduce((sum, count) => sum + count, 0) === known;
+  });
 }
 
 async function killUnderLoad(node: NodeProcess, load: KillLoad, afterMs: number): Promise<void> {

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { SeededRandom } from "../../src/core/random.ts";
+import type { NodeProcess } from "../processes/node-process.ts";
 import { ProcessWorld } from "../processes/process-world.ts";
 import { killNode } from "./kills.ts";
 
@@ -25,17 +26,24 @@ const folder = mkdtempSync("/dev/shm/ramster-kills-");
 await using world = new ProcessWorld();
 world.onEnd(() => rmSync(folder, { recursive: true, force: true }));
 
-const peers: string[] = [];
+const lenders: NodeProcess[] = [];
 for (let number = 2; number < 2 + Number(values.lenders); number += 1) {
-  const lender = await world.start("server", number, ["--memory=64MiB"]);
-  peers.push(`${number}@${lender.listen}`);
+  lenders.push(await world.start("server", number, ["--memory=64MiB"]));
 }
+const peers = lenders.map(({ number, listen }) => `${number}@${listen}`);
 const flags = [`--memory=${values.memory}`, `--keep=${join(folder, "node")}`];
 if (peers.length > 0) flags.push(`--peers=${peers.join(",")}`);
 const onKill = (done: number): void => {
   if (done % 50 === 0) console.log(`${done} kills`);
 };
-const { answered, lost } = await killNode(world, { kills, exportMib: 64, flags, random, onKill });
+const { answered, lost } = await killNode(world, {
+  kills,
+  exportMib: 64,
+  flags,
+  random,
+  lenders,
+  onKill,
+});
 console.log(
-  `${kills} kills, ${answered} requests answered, ${lost} pages cut off and lost, 0 wrong`,
+  `${kills} kills, ${answered} requests answered, ${lost} pages cut off and lost, 0 wrong, 0 orphans`,
 );

@@ -47,16 +47,17 @@ describe("a node that keeps its memory", () => {
     "has every page that it had acknowledged, after each kill: %s",
     async (_, memory, lenders) => {
       await using world = new ProcessWorld();
-      const peers: string[] = [];
+      const holders: NodeProcess[] = [];
       for (let number = 2; number < 2 + lenders; number += 1) {
-        const lender = await world.start("server", number, ["--memory=64MiB"]);
-        peers.push(`${number}@${lender.listen}`);
+        holders.push(await world.start("server", number, ["--memory=64MiB"]));
       }
+      const peers = holders.map(({ number, listen }) => `${number}@${listen}`);
       const folder = tmpfsFolder(world);
       const flags = [`--memory=${memory}`, `--keep=${folder}`, "--seal"];
       if (peers.length > 0) flags.push(`--peers=${peers.join(",")}`);
       const random = new SeededRandom(lenders + 1);
-      const result = await killNode(world, { kills: KILLS, exportMib: 32, flags, random });
+      const options = { kills: KILLS, exportMib: 32, flags, random, lenders: holders };
+      const result = await killNode(world, options);
       expect(result.answered).toBeGreaterThan(100);
       expect(existsSync(folder)).toBe(false);
     },
