@@ -14,7 +14,7 @@ import {
 } from "../sim/borrowing.ts";
 import type { SimNode } from "../sim/cluster.ts";
 
-const KEEPING: Partial<NodeConfig> = { ...OWNER, keepPath: "kept" };
+const KEEPING: Partial<NodeConfig> = { ...OWNER, keepPath: "kept", placement: "blocks" };
 
 test("pages whose flush was forgotten are flushed", async () => {
   const { sim, owner, lenders, pool } = await filled([KEEPING, LENDER, LENDER]);
