@@ -4,7 +4,7 @@
  * its title says why.
  */
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { ADMISSION_SHARE_PART, NBD_HANDSHAKES_MAX } from "../../src/core/admission-limits.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
@@ -139,6 +139,51 @@ describe("clients of NBD", () => {
       await succeed([...copy, uri("disk"), "null:"]);
     }
     expect(memoryOf(node.pid).residentBytes - before).toBeLessThan(128 * MIB);
+  });
+
+  withTools(["qemu-io"], "QEMU finds its data after a node was killed that keeps it", async () => {
+    const keep = mkdtempSync("/dev/shm/ramster-test-");
+    const start = (world: ProcessWorld, socket: string) =>
+      world.start("node", 1, [
+        "--memory=8MiB",
+        "--no-swap",
+        `--keep=${keep}/node`,
+        `--nbd=unix:${socket}`,
+        "--export=disk=64MiB",
+      ]);
+    await using world = new ProcessWorld();
+    world.onEnd(() => rmSync(keep, { recursive: true, force: true }));
+    const socket = world.path("nbd.sock");
+    const node = await start(world, socket);
+    const disk = `driver=nbd,server.type=unix,server.path=${socket},export=disk,reconnect-delay=60`;
+    const cmd = ["qemu-io", "--image-opts", disk];
+    const env = TOOL_ENVIRONMENT;
+    const qemu = Bun.spawn(cmd, { env, stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+    world.onEnd(() => qemu.kill());
+    const output = qemu.stdout.getReader();
+    let text = "";
+    const tell = (commands: string): void => {
+      qemu.stdin.write(commands);
+      qemu.stdin.flush();
+    };
+    const says = async (pattern: RegExp): Promise<void> => {
+      while (!pattern.test(text)) {
+        const { value, done } = await output.read();
+        if (done) throw new Error(`qemu-io ended: ${text}`);
+        text += new TextDecoder().decode(value);
+      }
+    };
+    tell("write -P 7 0 4M\n");
+    await says(/wrote 4194304\/4194304 bytes/);
+    await node.kill();
+    tell("read -P 7 0 4M\n");
+    await start(world, socket);
+    await says(/read 4194304\/4194304 bytes/);
+    tell("write -P 8 1M 64k\n");
+    await says(/wrote 65536\/65536 bytes/);
+    qemu.stdin.end();
+    expect(await qemu.exited).toBe(0);
+    expect(text).not.toContain("failed");
   });
 
   withTools(["qemu-io"], "qemu-io writes, zeroes and discards ranges of any kind", async () => {
