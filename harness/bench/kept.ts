@@ -82,7 +82,7 @@ function timed(work: () => void): number {
 }
 
 function pathIn(folder: string, options: { pages: number; codec: Lz4 | number }): PagePath {
-  const { memory } = openKeptMemory(openMemory(), folder);
+  const { memory } = openKeptMemory(openMemory(), folder, { isStandby: false });
   const path = pathOn(memory, options);
   memory.start();
   return path;

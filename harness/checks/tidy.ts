@@ -54,9 +54,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   doors: ["page", "monitoring", "http", "ramster", "net", "wire", "core"],
   exports: ["ramster", "nbd", "net", "core"],
   client: ["security", "net", "wire", "memory", "core"],
+  standby: ["net", "core"],
   systemd: ["memory", "core"],
   netlink: ["memory", "nbd", "core"],
   node: [
+    "standby",
     "monitoring",
     "doors",
     "exports",
@@ -77,6 +79,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   rehearsal: ["node", "nbd", "cold", "compress", "net", "core"],
   cli: [
+    "standby",
     "monitoring",
     "systemd",
     "netlink",
@@ -148,6 +151,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
       "src/memory/descriptors.ts",
       "src/memory/process-pages.ts",
       "src/memory/process-use.ts",
+      "src/memory/processes.ts",
       "src/memory/kept-files.ts",
       "src/memory/keep-folder.ts",
       "src/memory/libc-path.ts",

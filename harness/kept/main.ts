@@ -1,6 +1,6 @@
 /**
- * `bun harness/kept/main.ts [--kills N] [--seed S] [--lenders N] [--memory SIZE]`: kills a node
- * that keeps its memory, under load, and checks every page (kills.ts).
+ * `bun harness/kept/main.ts [--kills N] [--seed S] [--lenders N] [--memory SIZE] [--standby]`:
+ * kills a node that keeps its memory, under load, and checks every page (kills.ts).
  *
  * Exit codes: 0 every page was right, 1 one was not, 2 bad usage.
  */
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     lenders: { type: "string", default: "2" },
     memory: { type: "string", default: "16MiB" },
+    standby: { type: "boolean", default: false },
   },
 });
 const kills = Number(values.kills);
@@ -31,7 +32,7 @@ for (let number = 2; number < 2 + Number(values.lenders); number += 1) {
   lenders.push(await world.start("server", number, ["--memory=64MiB"]));
 }
 const peers = lenders.map(({ number, listen }) => `${number}@${listen}`);
-const flags = [`--memory=${values.memory}`, `--keep=${join(folder, "node")}`];
+const flags = [`--memory=${values.memory}`];
 if (peers.length > 0) flags.push(`--peers=${peers.join(",")}`);
 const onKill = (done: number): void => {
   if (done % 50 === 0) console.log(`${done} kills`);
@@ -40,6 +41,8 @@ const { answered, lost } = await killNode(world, {
   kills,
   exportMib: 64,
   flags,
+  folder: join(folder, "node"),
+  standby: values.standby,
   random,
   lenders,
   onKill,

@@ -41,11 +41,12 @@ async function connectTo(node: NodeProcess): Promise<BareClient> {
 
 describe("a node that keeps its memory", () => {
   test.each([
-    ["alone", "32MiB", 0],
-    ["with most pages at two lenders, sealed", "4MiB", 2],
+    ["alone", "32MiB", 0, false],
+    ["with most pages at two lenders, sealed", "4MiB", 2, false],
+    ["with a standby that takes over, and two lenders", "8MiB", 2, true],
   ])(
     "has every page that it had acknowledged, after each kill: %s",
-    async (_, memory, lenders) => {
+    async (_, memory, lenders, standby) => {
       await using world = new ProcessWorld();
       const holders: NodeProcess[] = [];
       for (let number = 2; number < 2 + lenders; number += 1) {
@@ -53,11 +54,11 @@ describe("a node that keeps its memory", () => {
       }
       const peers = holders.map(({ number, listen }) => `${number}@${listen}`);
       const folder = tmpfsFolder(world);
-      const flags = [`--memory=${memory}`, `--keep=${folder}`, "--seal"];
+      const flags = [`--memory=${memory}`, "--seal"];
       if (peers.length > 0) flags.push(`--peers=${peers.join(",")}`);
       const random = new SeededRandom(lenders + 1);
-      const options = { kills: KILLS, exportMib: 32, flags, random, lenders: holders };
-      const result = await killNode(world, options);
+      const what = { kills: KILLS, exportMib: 32, flags, folder, standby };
+      const result = await killNode(world, { ...what, random, lenders: holders });
       expect(result.answered).toBeGreaterThan(100);
       expect(existsSync(folder)).toBe(false);
     },

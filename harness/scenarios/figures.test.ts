@@ -7,8 +7,10 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as TABLES from "../../src/core/figures.ts";
+import { Log } from "../../src/core/log.ts";
 import { Metrics, metricName } from "../../src/doors/metrics.ts";
 import type { Address } from "../../src/net/address.ts";
+import { Active } from "../../src/standby/active.ts";
 import type { NodeStats } from "../../src/wire/stats.ts";
 import { SimCluster } from "../sim/cluster.ts";
 
@@ -35,6 +37,9 @@ beforeAll(async () => {
   const before = report();
   await lender.stop();
   lender.certificate = { path: "/key", endMs: () => 9e9, nowMs: () => 0, reload: () => false };
+  const { clock, network } = sim;
+  const outside = { clock, transport: network.transport("10.0.0.9"), log: new Log(() => {}) };
+  lender.active = new Active(outside, { pid: 1, address: { kind: "unix", path: "/active" } });
   await lender.restart([sim.node(0)]);
   reports = [...before, ...report()];
   await sim.stop();

@@ -24,6 +24,7 @@ import { KeptNode } from "../../src/node/kept-node.ts";
 import { type Membership, openMembership } from "../../src/node/membership.ts";
 import { Node } from "../../src/node/node.ts";
 import type { GetAndFree } from "../../src/ramster/repatriate/waiters.ts";
+import type { Active } from "../../src/standby/active.ts";
 import { CrashingBytes } from "../kept/crashing-bytes.ts";
 import { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
@@ -56,6 +57,7 @@ export class SimNode {
   machine: HostMemory = PLENTY;
   /** The key from its next start on; null: no key. */
   certificate: Certificate | null = null;
+  active: Active | null = null;
   /** The number that it was given, or has claimed. */
   number = -1;
   private readonly cluster: SimCluster;
@@ -144,9 +146,11 @@ export class SimNode {
     assert(number !== null);
     this.number = number;
     const codecs = recompressor?.codecs ?? hotCodecs;
-    const parts = { ...env, memory, recompressor, kept };
+    const { active } = this;
+    const parts = { ...env, memory, recompressor, kept, active };
     this.running = new Node(parts, { ...config, number }, codecs, this.membership);
     this.running.setNumber(number);
+    this.running.takeOver();
     assert(!this.node.ramster.zcache.tmem.isDamaged, "no bit has flipped");
     this.hasTakenOver = kept?.memory.isSucceeding === true;
     this.takePools();

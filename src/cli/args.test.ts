@@ -74,7 +74,7 @@ describe("parseArgs() of a node", () => {
       --zone rack7 --replicas 2 --seal --spill /var/spill --spill-size 2GiB --replicas-on-disk
       --nbd unix:/run/n.sock --export swap=4GiB,a=b=64KiB --io-timeout 10s --warn-at 70%
       --device-timeout 7s --dead-timeout 1m
-      --max-clients 20 --placement blocks --order fifo --keep /dev/shm/k
+      --max-clients 20 --placement blocks --order fifo --keep /dev/shm/k --standby on
       --gossip-label blue --unused 2m --swap strict --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
@@ -92,6 +92,7 @@ describe("parseArgs() of a node", () => {
         lendBytes: 1_073_741_824,
         placement: "blocks",
         keepPath: "/dev/shm/k",
+        standby: "on",
         order: "fifo",
         target: 0,
         replicas: 2,
@@ -575,9 +576,8 @@ describe("parseArgs() refuses", () => {
     );
     // The first one turns the direction of writing.
     for (const odd of ["\u202e", "\u200b", "\u2028"]) {
-      expect(refusal(["node", "--number", "1", "--name", `a${odd}b`])).toContain(
-        "it has a character that cannot be printed",
-      );
+      const words = ["node", "--number", "1", "--name", `a${odd}b`];
+      expect(refusal(words)).toContain("it has a character that cannot be printed");
     }
   });
 

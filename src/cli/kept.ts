@@ -1,7 +1,8 @@
 /** Opens what `--keep` keeps for the successor of a node. */
+import { assert } from "../core/assert.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
-import { keepFolder } from "../memory/keep-folder.ts";
+import { type KeepFolder, keepFolder } from "../memory/keep-folder.ts";
 import { openKeptMemory } from "../memory/open-memory.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { KeptNode } from "../node/kept-node.ts";
@@ -11,24 +12,35 @@ export interface Kept {
   readonly node: KeptNode;
   /** The number to start with: that of the predecessor, if there is one. */
   readonly number: number | null;
+  /** Takes the lock of the memory. @returns false: another process has it. */
+  lock(): boolean;
   /** The node has ended in good order. */
   remove(): void;
 }
 
-/** Null without `--keep`. Throws RamsterError BAD_KEPT_MEMORY. */
+/**
+ * Null without `--keep`. A standby opens what another process uses. Throws RamsterError
+ * BAD_KEPT_MEMORY.
+ */
 export function openKept(
-  { keepPath, name, number, swap }: NodeConfig,
+  config: NodeConfig,
   memory: Memory,
-  random: Random,
+  { random, isStandby }: { random: Random; isStandby: boolean },
 ): Kept | null {
-  if (keepPath === null) return null;
-  const isAuto = keepPath === KEEP_AUTO;
-  const own = isAuto ? keepFolder(name, { inSwapMode: swap !== "off" }) : null;
-  const { memory: kept, files } = openKeptMemory(memory, own?.path ?? keepPath);
+  if (config.keepPath === null) return null;
+  const folder = keptFolder(config);
+  const { memory: kept, files } = openKeptMemory(memory, folder.path, { isStandby });
   const node = new KeptNode(kept, random);
   const remove = (): void => {
     files.remove();
-    own?.remove();
+    folder.remove();
   };
-  return { node, number: node.numberFor(number), remove };
+  return { node, number: node.numberFor(config.number), lock: () => files.lock(), remove };
+}
+
+/** Where kept memory is. */
+export function keptFolder({ keepPath, name, swap }: NodeConfig): KeepFolder {
+  assert(keepPath !== null);
+  if (keepPath !== KEEP_AUTO) return { path: keepPath, remove: () => {} };
+  return keepFolder(name, { inSwapMode: swap !== "off" });
 }

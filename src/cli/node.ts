@@ -20,10 +20,12 @@ import type { Codec } from "../compress/codec.ts";
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
 import { Collector } from "../core/collector.ts";
+import { RamsterError } from "../core/errors.ts";
 import { holdableBytes } from "../core/host-memory.ts";
 import { Log, LogCounters } from "../core/log.ts";
 import { LogLimiter } from "../core/log-limiter.ts";
 import type { LogSink } from "../core/log-line.ts";
+import { NO_SERVICE_MANAGER, type ServiceManager } from "../core/service-manager.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { Keyring } from "../gossip/keyring.ts";
 import { descriptorLimit, openDuplicate } from "../memory/descriptors.ts";
@@ -31,10 +33,12 @@ import { Holding } from "../memory/holding.ts";
 import { LinuxMemory } from "../memory/linux-memory.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { openProcess } from "../memory/open-process.ts";
+import { hasEnded, ownBytes } from "../memory/processes.ts";
 import { RUNTIME_HEAP } from "../memory/runtime-heap.ts";
-import { formatAddress, type TcpAddress } from "../net/address.ts";
+import { type Address, formatAddress, type TcpAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
 import { doorLimits } from "../net/door-limits.ts";
+import type { Transport } from "../net/transport.ts";
 import { openKernelNbd } from "../netlink/nbd-family.ts";
 import { withAdvertised } from "../node/advertise.ts";
 import type { NodeConfig } from "../node/config.ts";
@@ -44,6 +48,9 @@ import { Node, type NodeEnvironment } from "../node/node.ts";
 import { checkPorts } from "../node/ports.ts";
 import { type Rehearsal, SwapMode } from "../node/swap-mode.ts";
 import { rehearse } from "../rehearsal/rehearsal.ts";
+import { Active } from "../standby/active.ts";
+import { Standby } from "../standby/standby.ts";
+import type { Part } from "../standby/supervisor.ts";
 import { openServiceManager } from "../systemd/systemd.ts";
 import { openCodecs } from "./codecs.ts";
 import { openRecompressor } from "./cold-codec.ts";
@@ -57,6 +64,7 @@ import type { Output } from "./output.ts";
 import { openOwnKey } from "./own-key.ts";
 import { Reload } from "./reload.ts";
 import { ServiceReports } from "./service-reports.ts";
+import { activeAddress, ownPart, supervise, wantsStandby } from "./standby.ts";
 import { StopGuard } from "./stop-guard.ts";
 import { aborted, stopSignal, surviveSignals } from "./stop-signal.ts";
 import { STDERR, type Streams } from "./streams.ts";
@@ -74,22 +82,22 @@ export async function run(
   const clock = new BunClock();
   const who = { number: settings.number, name: settings.name };
   const log = openLog(settings, () => who, clock, err);
+  const part = ownPart(process.env);
+  if (part === null && wantsStandby(settings)) return supervise(settings, log);
   const running: { node: Node | null } = { node: null };
   const guard = new StopGuard(log, () => running.node?.nbdDoor.exportsInUse ?? []);
   const stop = stopSignal(NODE_SIGNALS, (signal) => guard.mayStop(signal));
+  const stopped = aborted(stop);
   const reload = new Reload(settings, readAgain, log);
-  const reports = new ServiceReports(openServiceManager(process.env, process.pid), clock);
+  const isStandby = part === "standby";
+  // The service manager hears only from the process that serves.
+  let reports = new ServiceReports(isStandby ? NO_SERVICE_MANAGER : serviceManager(), clock);
   process.on("SIGHUP", () => {
     reports.whileReloading(() => reload.onHangup(running.node?.admin ?? null));
   });
-  const {
-    env,
-    config,
-    membership,
-    codecs: hotCodecs,
-    swap,
-    kept,
-  } = await openParts(settings, { clock, log });
+  const parts = await openParts(settings, { clock, log, part });
+  const { env, config, membership, codecs: hotCodecs, swap, kept } = parts;
+  const standby = isStandby ? await openStandby(parts) : null;
   const opening = openRecompressor({ log, clock }, config, hotCodecs);
   opening.catch(() => {}); // It is awaited below.
   const collector = new Collector(clock, RUNTIME_HEAP);
@@ -106,10 +114,24 @@ export async function run(
     const { holding } = swap ?? {};
     if (holding !== undefined) await swap?.mode.enter({ holding, rehearsal, mayLock, stop });
     if (stop.aborted) return EXIT.DONE;
-    const stopped = aborted(stop);
+    if (standby !== null) {
+      standby.ready(ownBytes());
+      const died = await Promise.race([standby.succeed(), stopped]);
+      if (typeof died !== "number") return EXIT.DONE;
+      log.write("warn", "ramster", `process ${died}, which served, has died: taking over from it`);
+      reports = new ServiceReports(serviceManager(), clock);
+      if (settings.clients === null) node.setClients(await findClients(env, settings.name));
+    }
+    // Before it joins, as above.
+    const known = numberOf(kept);
+    if (known !== null) {
+      node.setNumber(known);
+      node.takeOver();
+    }
     reports.starting("joining the cluster");
     // A signal also ends the wait for the cluster.
-    const joined = await Promise.race([membership?.start(), stopped]);
+    const joining = known === null ? membership?.start() : membership?.resume();
+    const joined = await Promise.race([joining, stopped]);
     if (stop.aborted) {
       await membership?.leave();
       return EXIT.DONE;
@@ -117,9 +139,10 @@ export async function run(
     isMember = true;
     who.number = joined?.number ?? config.number;
     assert(who.number !== null, "without gossip a node has its number by hand");
-    node.setNumber(who.number);
+    if (known === null) node.setNumber(who.number);
     const onReady = (line: string): void => reports.ready(line, stop);
-    const code = await serve(node, { gossip: joined?.gossip ?? null, stopped, out, onReady });
+    const gossip = joined?.gossip ?? null;
+    const code = await serve(node, { gossip, stopped, out, onReady });
     kept?.remove();
     return code;
   } catch (error) {
@@ -129,6 +152,11 @@ export async function run(
     swap?.mode.leave();
     collector.stop();
   }
+}
+
+/** The number of the predecessor, whose pages need not wait for the cluster. Null: there is none. */
+function numberOf(kept: Kept | null): number | null {
+  return kept?.node.memory.isSucceeding === true ? kept.node.number : null;
 }
 
 interface Parts {
@@ -144,20 +172,24 @@ interface Parts {
 /** Opens what the node needs from this machine. */
 async function openParts(
   settings: NodeConfig,
-  { clock, log }: { clock: Clock; log: Log },
+  { clock, log, part }: { clock: Clock; log: Log; part: Part | null },
 ): Promise<Parts> {
+  const isStandby = part === "standby";
   const advertised = await withAdvertised(settings, MACHINE_NETWORK);
   const outside = { clock, transport: new BunTransport(openDuplicate()), random: new BunRandom() };
   const { transport, random } = outside;
   const warn = (line: string): void => log.write("warn", "ramster", line);
   surviveSignals((signal) => warn(`ignored signal ${signal}: it has no meaning for a node`));
-  const clients = settings.clients ?? (await defaultClients(settings.name, transport, warn));
+  // The process before a standby listens there.
+  const findsClients = settings.clients === null && !isStandby;
+  const found = findsClients ? await findClients({ transport, log }, settings.name) : [];
+  const clients = settings.clients ?? found;
   const hostMemory = new LinuxMemory();
   const swap = openSwap({ log, clock }, advertised, hostMemory);
   const memory = openMemory(swap?.holding ?? null);
-  const kept = openKept(advertised, memory, random);
+  const kept = openKept(advertised, memory, { random, isStandby });
   const config = { ...advertised, clients, number: kept?.number ?? advertised.number };
-  if (swap !== null) await checkPorts(transport, config);
+  if (swap !== null && !isStandby) await checkPorts(transport, config);
   // Swap mode has a check of its own for each region that it locks.
   const warning = swap === null ? checkMemoryRoom(config, hostMemory.read()) : null;
   if (warning !== null) warn(warning);
@@ -173,6 +205,7 @@ async function openParts(
   const nbd = openKernelNbd();
   const kernel = nbd === null ? null : { nbd, adopt: transport.adopt.bind(transport) };
   const machine = {
+    active: part === null ? null : openActive({ ...outside, log }, config),
     limits,
     memory,
     hostMemory,
@@ -184,6 +217,34 @@ async function openParts(
   };
   const codecs = openCodecs({ memory, log }, config);
   return { env: { ...outside, ...key, ...machine }, config, membership, codecs, swap, kept };
+}
+
+function serviceManager(): ServiceManager {
+  return openServiceManager(process.env, process.pid);
+}
+
+function findClients(
+  { transport, log }: { transport: Transport; log: Log },
+  name: string,
+): Promise<readonly Address[]> {
+  return defaultClients(name, transport, (line) => log.write("warn", "ramster", line));
+}
+
+function openActive(env: { clock: Clock; transport: Transport; log: Log }, config: NodeConfig) {
+  return new Active(env, { pid: process.pid, address: activeAddress(config) });
+}
+
+async function openStandby({ env, config, kept }: Parts): Promise<Standby> {
+  assert(kept !== null);
+  const address = activeAddress(config);
+  const kill = (pid: number): void => {
+    process.kill(pid, "SIGKILL");
+  };
+  const outside = { ...env, dialler: env.transport, kill, hasEnded, lock: () => kept.lock() };
+  const standby = await Standby.connect(outside, address);
+  if (standby !== null) return standby;
+  const what = `Cannot stand by: no process of this node serves at ${formatAddress(address)}`;
+  throw new RamsterError("ADDRESS_UNREACHABLE", what);
 }
 
 function openSwap(

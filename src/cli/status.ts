@@ -69,6 +69,7 @@ export function statusText(stats: NodeStats): string {
     ...densityLines(counters),
     ...pagesByCodecLines(counters),
     ...exportLines(exports, counters),
+    ...standbyLines(counters),
     "",
   ];
   if (members.length === 0) return [...lines, ...table(peers.map(peerRow), PEER_HEAD)].join("\n");
@@ -207,6 +208,13 @@ function exportLines(exports: readonly ExportStats[], counters: Counters): strin
     }),
     `space for pages: ${counters.space_percent_used ?? 0}% used${isWarned}${isRefused}`,
   ];
+}
+
+/** A node of one process has no standby, and does not say so. */
+function standbyLines({ standby_ready: ready, standby_bytes: bytes = 0 }: Counters): string[] {
+  if (ready === undefined) return [];
+  if (ready === 0) return ["standby: not ready, a crash costs time"];
+  return [`standby: ready, takes ${formatSize(bytes)} beside what it shares`];
 }
 
 /** Stored swap pages that the kernel uses no longer, from a tenth on. */

@@ -420,13 +420,12 @@ export const NODE_READ = {
   }),
 };
 
-/** Missing on a server, which compresses nothing. */
-export const CODEC_READ = {
+/** Each is missing on a node that has none. A server compresses nothing. */
+export const OPTIONAL_READ = {
   codec_native: gauge("0 or 1", "1 if a library of the system compresses pages: --codec."),
-};
-
-export const CERTIFICATE_READ = {
   certificate_days_left: gauge("days", "Days until the certificate expires and links fail."),
+  standby_ready: gauge("0 or 1", "1 while a standby can take over: --standby."),
+  standby_bytes: gauge("bytes", "Memory that the standby takes beside what it shares."),
 };
 
 /** All links to one peer since the start. */
@@ -577,13 +576,12 @@ export const COUNTERS = {
   ...NBD_COUNTED,
   ...NBD_READ,
   ...NODE_READ,
-  ...CODEC_READ,
   ...HTTP_COUNTED,
   ...STRANGERS_READ,
   ...prefixed("gossip_", GOSSIP_COUNTED),
   ...GOSSIP_READ,
   ...LOG_COUNTED,
-  ...CERTIFICATE_READ,
+  ...OPTIONAL_READ,
 };
 
 /** Every figure of the stats, by its section. */

@@ -137,8 +137,12 @@ export class NbdDoor implements NbdHandler {
     this.io = new NbdIo({ ...shared, runner: this.runner });
     this.devices = this.openDevices();
     this.warnOfSize();
-    for (const [type, config] of settings.exports.entries()) {
-      this.exports.push(openExport(parts.ramster, config, type));
+  }
+
+  /** Gives each export its pool. Throws RamsterError BAD_KEPT_MEMORY. */
+  openExports(): void {
+    for (const [type, config] of this.settings.exports.entries()) {
+      this.exports.push(openExport(this.parts.ramster, config, type));
     }
   }
 

@@ -71,6 +71,8 @@ type Libc = ReturnType<typeof openLibc>;
 export interface RegionFile {
   readonly fd: number;
   readonly kept: Kept | null;
+  /** Of what a predecessor left. */
+  readonly residentBytes: number;
 }
 
 export class FfiMemory implements Memory {
@@ -94,15 +96,18 @@ export class FfiMemory implements Memory {
 
   /** The same, from a file of that length if there is one. What it has stays. */
   map(byteCount: number, options: ReserveOptions, file: RegionFile | null): Region {
-    if (options.pinnedBytes > PINNED_WHOLE_BYTES_MAX) this.checkAvailable(options.pinnedBytes);
+    // What a predecessor kept has its memory.
+    const newBytes = Math.max(0, options.pinnedBytes - (file?.residentBytes ?? 0));
+    if (newBytes > PINNED_WHOLE_BYTES_MAX) this.checkAvailable(newBytes);
     const whole = this.holding !== null && byteCount <= PINNED_WHOLE_BYTES_MAX;
     const pinnedBytes = whole ? byteCount : options.pinnedBytes;
     // In swap mode all memory is resident before the first page is put.
     const grows = options.grows === true && this.holding === null && pinnedBytes === 0;
     const shape = { byteCount, pinnedBytes, grows, file };
     const region = new FfiRegion(this.libc, this.addresses, shape);
-    if (this.holding !== null && pinnedBytes > PINNED_WHOLE_BYTES_MAX) this.holding.expect(region);
-    else if (pinnedBytes > 0) region.touch(0, pinnedBytes);
+    if (this.holding !== null && pinnedBytes > PINNED_WHOLE_BYTES_MAX) {
+      this.holding.expect(region, newBytes);
+    } else if (pinnedBytes > 0) region.touch(0, pinnedBytes);
     return region;
   }
 

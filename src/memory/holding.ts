@@ -22,17 +22,18 @@ export interface Touchable {
 export class Holding {
   /** Available memory: what programs can still get before the kernel swaps. */
   readonly availableBytes: () => number;
-  private readonly regions: Touchable[] = [];
-  /** What is still to be touched. */
+  private readonly regions: Array<{ region: Touchable; newBytes: number }> = [];
+  /** Memory that touching will still take. */
   pendingBytes = 0;
 
   constructor(availableBytes: () => number) {
     this.availableBytes = availableBytes;
   }
 
-  expect(region: Touchable): void {
-    this.regions.push(region);
-    this.pendingBytes += region.pinnedBytes;
+  /** `newBytes`: how much memory it takes. A kept region has some already. */
+  expect(region: Touchable, newBytes = region.pinnedBytes): void {
+    this.regions.push({ region, newBytes });
+    this.pendingBytes += newBytes;
   }
 
   /**
@@ -40,11 +41,14 @@ export class Holding {
    * false.
    */
   async touch(pause: () => Promise<boolean>): Promise<void> {
-    for (const region of this.regions.splice(0)) {
+    for (const { region, newBytes } of this.regions.splice(0)) {
+      let left = newBytes;
       for (let at = 0; at < region.pinnedBytes; at += SLICE_BYTES) {
         const byteCount = Math.min(SLICE_BYTES, region.pinnedBytes - at);
         region.touch(at, byteCount);
-        this.pendingBytes -= byteCount;
+        const taken = Math.min(left, byteCount);
+        left -= taken;
+        this.pendingBytes -= taken;
         if (!(await pause())) return;
       }
     }

@@ -23,22 +23,37 @@ const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 const GROUP_AND_OTHERS = 0o077;
 const LOCK = "lock";
+/** The unit of st_blocks (stat(2)). */
+const BYTES_PER_BLOCK = 512;
 
 export class KeptFiles implements KeptBytes {
   private readonly memory: FfiMemory;
   private readonly folder: string;
-  /** Held until the process ends. */
   private readonly lockFd: number;
 
-  /** Throws RamsterError BAD_KEPT_MEMORY with a one-line reason. */
+  /** Nothing is changed before `lock`. Throws RamsterError BAD_KEPT_MEMORY with a one-line reason. */
   constructor(memory: FfiMemory, folder: string) {
     this.memory = memory;
     this.folder = folder;
     makeFolder(folder);
     this.lockFd = fs.openSync(join(folder, LOCK), openFlags(), FILE_MODE);
-    if (lockFile(this.lockFd)) return;
+  }
+
+  /**
+   * Takes the lock, until this process ends. The kernel gives it free when no thread of a process
+   * that had it can write any more.
+   *
+   * @returns false: another process has it.
+   */
+  lock(): boolean {
+    return lockFile(this.lockFd);
+  }
+
+  /** Takes the lock. Throws RamsterError BAD_KEPT_MEMORY when another process has it. */
+  lockNow(): void {
+    if (this.lock()) return;
     fs.closeSync(this.lockFd);
-    throw refused(folder, "another node uses it");
+    throw refused(this.folder, "another node uses it");
   }
 
   clear(): void {
@@ -49,7 +64,7 @@ export class KeptFiles implements KeptBytes {
 
   open(name: string, byteCount: number, options: ReserveOptions, kept: Kept | null): Region {
     const fd = fs.openSync(join(this.folder, name), openFlags(), FILE_MODE);
-    const { size } = fs.fstatSync(fd);
+    const { size, blocks } = fs.fstatSync(fd);
     if (size !== 0 && size !== byteCount) {
       fs.closeSync(fd);
       throw refused(this.folder, `${name} has ${size} bytes, and not ${byteCount}`);
@@ -58,7 +73,11 @@ export class KeptFiles implements KeptBytes {
       this.checkRoom(byteCount, options);
       fs.ftruncateSync(fd, byteCount);
     }
-    return this.memory.map(byteCount, options, { fd, kept });
+    return this.memory.map(byteCount, options, {
+      fd,
+      kept,
+      residentBytes: blocks * BYTES_PER_BLOCK,
+    });
   }
 
   /** A process that touches more than tmpfs has gets SIGBUS. What grows may stay small. */

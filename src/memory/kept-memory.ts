@@ -50,17 +50,21 @@ export class KeptMemory implements Memory {
   /** By number. */
   private readonly regions: Array<Region | null> = [null];
 
-  /** Throws RamsterError BAD_KEPT_MEMORY when it is that of another build. */
-  constructor(base: Memory, bytes: KeptBytes) {
+  /**
+   * `isStandby`: its process may still use it, so nothing is changed before `start`. Throws
+   * RamsterError BAD_KEPT_MEMORY when it is that of another build.
+   */
+  constructor(base: Memory, bytes: KeptBytes, { isStandby } = { isStandby: false }) {
     this.base = base;
     this.bytes = bytes;
     const header = openHeader(bytes);
     this.isSucceeding = hasPredecessor(header);
+    if (isStandby && !this.isSucceeding) throw unusable("no node uses it");
     // What is there is of a process that was killed before it was ready.
     if (!this.isSucceeding) bytes.clear();
     this.header = this.isSucceeding ? header : openHeader(bytes);
     this.names = new Uint8Array(this.header.buffer, this.header.byteOffset, FRAME_BYTES);
-    this.header[LAYOUT_AT] = KEPT_LAYOUT;
+    if (!this.isSucceeding) this.header[LAYOUT_AT] = KEPT_LAYOUT;
     const pinnedBytes = Math.ceil(JOURNAL_BYTES / FRAME_BYTES) * FRAME_BYTES;
     this.journal = new Journal(bytes.open("journal", pinnedBytes, { pinnedBytes }, null).words());
   }

@@ -24,17 +24,19 @@ export function openMemory(holding: Holding | null = null): Memory {
 }
 
 /**
- * Memory that is kept in files of the folder, for the successor of this process. Throws
- * RamsterError BAD_KEPT_MEMORY.
+ * Memory that is kept in files of the folder, for the successor of this process. A standby opens
+ * it while another process uses it (KeptMemory). Throws RamsterError BAD_KEPT_MEMORY.
  */
 export function openKeptMemory(
   memory: Memory,
   folder: string,
+  { isStandby }: { isStandby: boolean },
 ): { memory: KeptMemory; files: KeptFiles } {
   if (!(memory instanceof FfiMemory)) {
     const why = "Cannot keep memory: this program cannot use the C library of this system";
     throw new RamsterError("BAD_KEPT_MEMORY", why);
   }
   const files = new KeptFiles(memory, folder);
-  return { memory: new KeptMemory(memory, files), files };
+  if (!isStandby) files.lockNow();
+  return { memory: new KeptMemory(memory, files, { isStandby }), files };
 }

@@ -123,6 +123,11 @@ export function parseProcessTimes(text: string): { cpuTicks: number; startTicks:
   return { cpuTicks, startTicks };
 }
 
+/** The state of a process in `/proc/N/stat`: "R", "S", "Z" ... */
+export function parseProcessState(text: string): string | null {
+  return /^\) ([A-Za-z])( |$)/.exec(text.slice(text.lastIndexOf(")")))?.[1] ?? null;
+}
+
 /** The flags of a thread in `/proc/self/task/N/stat`. */
 export function parseTaskFlags(text: string): number | null {
   return taskNumber(text, 9);

@@ -124,7 +124,15 @@ export class NodeAdmin implements Admin {
       ...this.gossip(),
       ...log.counters,
       ...(certificate === null ? null : { certificate_days_left: certificate.daysLeft }),
+      ...this.standby(),
     };
+  }
+
+  private standby(): Counters {
+    const { active } = this.parts;
+    if (active === null) return {};
+    const { standby } = active;
+    return { standby_ready: Number(standby !== null), standby_bytes: standby?.ownBytes ?? 0 };
   }
 
   snapshot(): NodeStats {

@@ -29,7 +29,7 @@ import { isPrintable } from "../core/printable.ts";
 import { formatAddress, isLoopback, type TcpAddress } from "../net/address.ts";
 import { formatPeer } from "./peers.ts";
 import { type Role, type Setting, settingFor } from "./setting.ts";
-import { ORDERED, SETTINGS, type SettingKey, type SettingValues } from "./settings.ts";
+import { SETTINGS, type SettingKey, type SettingValues } from "./settings.ts";
 
 /**
  * Bit `id` for each codec whose zpages a node takes from peers. It only keeps them: their owner
@@ -50,6 +50,13 @@ export const UNNUMBERED = NODES_MAX;
 
 /** The settings in force on a running node. */
 export type LiveConfig = { -readonly [K in keyof NumberedConfig]: NumberedConfig[K] };
+
+/** Pairs of settings. The first of a pair must stay below the second. */
+export const ORDERED = [
+  { lower: "lowMarkPercent", upper: "highMarkPercent", mayEqual: true },
+  { lower: "persZpageMeanBytes", upper: "persZpageBytesMax", mayEqual: true },
+  { lower: "keepaliveMs", upper: "idleMs", mayEqual: false },
+] as const;
 
 /** Stands for no export in the control `exports`. */
 export const NO_EXPORT = "none";
@@ -148,7 +155,10 @@ function checkPairs(config: NodeConfig): void {
   }
 }
 
-function checkKeep({ keepPath, placement }: NodeConfig): void {
+function checkKeep({ keepPath, placement, standby }: NodeConfig): void {
+  if (keepPath === null && standby === "on") {
+    throw bad("standby", standby, "it takes over what is kept, add --keep");
+  }
   if (keepPath === null || placement === "blocks") return;
   throw bad("keep", keepPath, `it needs --placement blocks, and not ${placement}`);
 }

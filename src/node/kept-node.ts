@@ -41,16 +41,20 @@ export class KeptNode {
     this.memory = memory;
     const shape = { rowCountMax: 1, wordsPerRow: WORDS_PER_ROW, name: "node" };
     this.rows = new Rows(memory, shape);
-    if (!memory.isSucceeding) this.begin(random);
+    if (!memory.isSucceeding) this.make(random);
     const word = (at: number): number => this.rows.get(ROW, at);
     this.bootId = (BigInt(word(BOOT_HI) >>> 0) << 32n) | BigInt(word(BOOT_LO) >>> 0);
     const key = Int32Array.from({ length: SEAL_KEY_WORDS }, (_, i) => word(SEAL_KEY + i));
     this.sealKey = new Uint8Array(key.buffer);
     this.epochBefore = word(STARTS) * EPOCHS_PER_START;
-    this.rows.set(ROW, STARTS, word(STARTS) + 1);
   }
 
-  private begin(random: Random): void {
+  /** This process is the one that uses the memory. Its successor has other epochs. */
+  begin(): void {
+    this.rows.set(ROW, STARTS, this.epochBefore / EPOCHS_PER_START + 1);
+  }
+
+  private make(random: Random): void {
     const { rows } = this;
     const bootId = newBootId(random);
     const key = new DataView(newSealKey(random).buffer);

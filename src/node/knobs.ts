@@ -12,12 +12,12 @@
 import { ConfigError } from "../core/errors.ts";
 import { refused } from "../core/units.ts";
 import { clusterKeyControl } from "./cluster-keys.ts";
-import { type LiveConfig, settingsOf } from "./config.ts";
+import { type LiveConfig, ORDERED, settingsOf } from "./config.ts";
 import { type Control, controlsOf, devicesControl, keyFileControl } from "./controls.ts";
 import { type LiveSetting, liveSettings } from "./live-settings.ts";
 import type { NodeParts } from "./node-parts.ts";
 import { nameOf, type Setting } from "./setting.ts";
-import { ORDERED, SETTINGS, type SettingKey } from "./settings.ts";
+import { SETTINGS, type SettingKey } from "./settings.ts";
 
 export interface Knobs {
   /** The knobs that `ramster get` shows without a name, in this order. */

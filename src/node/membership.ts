@@ -222,6 +222,25 @@ export class Membership {
     }
   }
 
+  /**
+   * Goes on with the number of a predecessor, whose pages should not wait for the cluster: it joins
+   * meanwhile.
+   *
+   * @returns where it gossips, and its number. Rejects with ADDRESS_IN_USE.
+   */
+  async resume(): Promise<{ gossip: TcpAddress; number: number }> {
+    const { listen, gossip: own, number } = this.settings;
+    assert(number !== null);
+    const gossip = await openGossipPort(own.bind, listen, () => this.cluster.start());
+    this.own = { ...this.own, number };
+    this.publish();
+    this.join().catch((error) => {
+      if (!(error instanceof RamsterError)) throw error;
+      this.env.log.write("error", "cluster", error.message);
+    });
+    return { gossip, number };
+  }
+
   /** The node is built. `events` gets the nodes that are known, and all later news. */
   attach(events: MembershipEvents, stateOf: () => LocalState): void {
     this.events = events;
@@ -324,6 +343,7 @@ export class Membership {
     let retryMs = JOIN_RETRY_MS_MIN;
     for (;;) {
       const { answered, failures } = await this.cluster.join(seeds);
+      if (this.isStopped) return;
       if (answered > 0) break;
       const what = `Cannot join the cluster: ${[...new Set(failures)].join("; ")}`;
       const now = clock.now();

@@ -11,6 +11,7 @@ import type { EventRing } from "../monitoring/events.ts";
 import type { Links } from "../net/links.ts";
 import type { Foreign } from "../ramster/foreign/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
+import type { Active } from "../standby/active.ts";
 import type { CertificateWatch } from "./certificate-watch.ts";
 import type { LiveConfig } from "./config.ts";
 import type { Drain } from "./drain.ts";
@@ -47,6 +48,8 @@ export interface NodeParts {
   readonly membership: Membership | null;
   /** Null: the node has no key. */
   readonly certificate: CertificateWatch | null;
+  /** What its standby sees of it. Null: the node has one process. */
+  readonly active: Active | null;
   /** The address at which the node listens, once it does. */
   readonly listenAddress: () => string;
 }

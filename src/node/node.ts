@@ -27,7 +27,7 @@ import { HttpDoor } from "../doors/http-door.ts";
 import { type KernelAccess, NbdDoor } from "../exports/nbd-door.ts";
 import { Live } from "../monitoring/live.ts";
 import { Watch } from "../monitoring/watch.ts";
-import { parseAddress, type TcpAddress } from "../net/address.ts";
+import { type Address, parseAddress, type TcpAddress } from "../net/address.ts";
 import { type Channel, LANE } from "../net/channel.ts";
 import type { DoorLimits } from "../net/door-limits.ts";
 import { isWildcard, withoutZone } from "../net/ip.ts";
@@ -35,6 +35,7 @@ import { type LinkHandler, Links } from "../net/links.ts";
 import type { TlsMaterial, Transport } from "../net/transport.ts";
 import { Foreign, NEVER_REMOTE } from "../ramster/foreign/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
+import type { Active } from "../standby/active.ts";
 import type { Frame } from "../wire/framer.ts";
 import { FEATURE, ROLE } from "../wire/handshake.ts";
 import { MESSAGE } from "../wire/messages.ts";
@@ -65,7 +66,7 @@ import {
 } from "./membership.ts";
 import { Nowhere } from "./nowhere.ts";
 import { Offers } from "./offers.ts";
-import { dropOthers, openCipher, openRamster } from "./open-ramster.ts";
+import { dropOthers, openCipher, openRamster, takeOver } from "./open-ramster.ts";
 import { openPort, openPorts } from "./ports.ts";
 import { storeOptions } from "./store-options.ts";
 
@@ -93,6 +94,8 @@ export interface NodeEnvironment {
   kernel?: KernelAccess | null;
   /** What outlives the process. Null: nothing does. */
   kept?: KeptNode | null;
+  /** What its standby sees of this process. Null: there is none, and no standby. */
+  active?: Active | null;
   /** Used only in a simulation (core/buggify.ts). */
   buggify?: Buggify;
 }
@@ -129,6 +132,7 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly config: Readonly<LiveConfig>;
   private readonly membership: Membership | null;
   private readonly kept: KeptNode | null;
+  private readonly active: Active | null;
   private readonly log: Log;
   private readonly clock: Clock;
   /** The boot id of the last link or news of each node. */
@@ -138,6 +142,7 @@ export class Node implements LinkHandler, MembershipEvents {
   /** How each node that is gone went: whether it died or left. */
   private readonly goneBy = new Map<number, "dead" | "left">();
   private listenAddress = "";
+  private hasPages = false;
 
   /**
    * Nothing is listening yet. `codecs` are by id. Without a number in `config`, `setNumber` must
@@ -155,8 +160,9 @@ export class Node implements LinkHandler, MembershipEvents {
     const { clock, log } = env;
     this.clock = clock;
     this.log = log;
-    this.graces = new Graces(clock);
     this.kept = env.kept ?? null;
+    this.active = env.active ?? null;
+    this.graces = new Graces(clock);
     this.bootId = membership?.bootId ?? this.kept?.bootId ?? newBootId(env.random);
     const codec = codecs[config.codec === "raw" ? CODEC.RAW : CODEC.LZ4];
     assert(codec !== undefined, "a node has the codecs raw and lz4");
@@ -215,25 +221,44 @@ export class Node implements LinkHandler, MembershipEvents {
       membership,
       peers,
       certificate: this.certificate,
+      active: this.active,
       listenAddress: () => this.listenAddress,
     });
     this.watch = new Watch({ ...env, live: this.live }, () => this.admin.snapshot());
-    this.door = new ClientDoor(
-      { ...env, ramster: this.ramster, admin: this.admin },
-      clientDoorSettings,
-    );
+    this.door = new ClientDoor({ ...env, ramster, admin: this.admin }, clientDoorSettings);
   }
 
   /** The number that the cluster gave to this node, before it starts. */
   setNumber(number: number): void {
     Object.assign(this.config, { number });
-    if (this.kept !== null) this.kept.number = number;
     this.links.setNode(number);
     this.clientDoorSettings.hello = this.doorHello();
   }
 
+  /** Where it listens for programs by default, found before it starts. */
+  setClients(clients: readonly Address[]): void {
+    Object.assign(this.config, { clients });
+  }
+
+  /**
+   * Takes over the pages that a predecessor left, if there is one. Exports take theirs of them. Is
+   * called once, before `start` or by it, and after `setNumber`. Throws RamsterError
+   * BAD_KEPT_MEMORY.
+   */
+  takeOver(): void {
+    assert(!this.hasPages);
+    this.hasPages = true;
+    const { kept } = this;
+    if (kept !== null) {
+      takeOver(kept, this.ramster, this.log);
+      kept.number = this.config.number;
+    }
+    this.nbdDoor.openExports();
+  }
+
   /** A stop begins: what pages of this node lack is not reported any more. */
   beginStop(): void {
+    this.active?.stop();
     this.httpDoor.isReady = false;
     this.watch.stop();
   }
@@ -241,6 +266,7 @@ export class Node implements LinkHandler, MembershipEvents {
   /** @returns where it listens, with real ports. Rejects when an address is taken. */
   async start(): Promise<Listening> {
     const { config, links, door, nbdDoor, httpDoor } = this;
+    if (!this.hasPages) this.takeOver();
     const httpAddresses = config.http === null ? [] : [config.http];
     const [http = null] = await openPorts("http", httpAddresses, (it) => httpDoor.listen(it));
     let clients: string[];
@@ -266,6 +292,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.httpDoor.isReady = true;
     if (this.kept?.memory.isSucceeding === true) this.nbdDoor.devices?.takeOver();
     else this.nbdDoor.devices?.noteStrangers();
+    await this.active?.listen();
     return { listen: this.listenAddress, http, clients, nbd };
   }
 

@@ -3,6 +3,8 @@
  * predecessor left, before anyone can reach the node:
  *
  *     all regions are reserved --> undo --> restore --> exports take their pools --> others go
+ *
+ * A standby (src/standby) reserves all regions while its predecessor runs, and waits there.
  */
 import type { Recompressor } from "../cold/recompressor.ts";
 import { RamsterError } from "../core/errors.ts";
@@ -23,7 +25,7 @@ export function openCipher(
   return seal ? new PageSeal(kept?.sealKey ?? newSealKey(random)) : null;
 }
 
-/** Throws RamsterError BAD_KEPT_MEMORY when what is kept cannot be used. */
+/** Its pages are there once `takeOver` has been called. */
 export function openRamster(
   env: Omit<RamsterEnvironment, "recompressor"> & { recompressor?: Recompressor | null },
   config: LiveConfig,
@@ -32,14 +34,17 @@ export function openRamster(
   const { recompressor = null } = env;
   const memory = kept?.memory ?? env.memory;
   const settings = { ...ownStoreOptions(config), ...ramsterSettings(config) };
-  const ramster = new Ramster({ ...env, memory, recompressor }, settings);
-  if (kept !== null) takeOver(kept, ramster, env.log);
-  return ramster;
+  return new Ramster({ ...env, memory, recompressor }, settings);
 }
 
-function takeOver(kept: KeptNode, ramster: Ramster, log: Log): void {
+/**
+ * This process has the memory from here on. Throws RamsterError BAD_KEPT_MEMORY when what is kept
+ * cannot be used.
+ */
+export function takeOver(kept: KeptNode, ramster: Ramster, log: Log): void {
   const { memory } = kept;
   const undone = memory.start();
+  kept.begin();
   if (!memory.isSucceeding) return;
   if (!kept.isSound || !ramster.restoring.restore()) {
     const how = "remove the folder of --keep, with all its pages";

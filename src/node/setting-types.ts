@@ -176,6 +176,9 @@ export const KEEP: SettingType<string | null> = {
   format: (value) => value ?? "off",
 };
 
+/** Whether a process waits to take over. */
+export const STANDBY_SETTINGS = ["auto", "on", "off"] as const;
+
 export function path(placeholder = "FILE"): SettingType<string> {
   const parse = (text: string): string => {
     if (text === "") throw refused("the path is empty");

@@ -352,6 +352,12 @@ export const SETTINGS = {
     defaultNote: "off: pages end with the process",
     help: "keep pages on tmpfs, so that they outlive a crash of the node; auto: in a folder of its own",
   }),
+  standby: nodeMemory(types.choice(types.STANDBY_SETTINGS), {
+    flag: "standby",
+    default: "auto",
+    defaultNote: "on in swap mode with --keep",
+    help: "have a second process that takes over at once when the node crashes",
+  }),
 
   // Disk.
 
@@ -591,10 +597,3 @@ export type SettingValues = {
 export type LiveKey = {
   [K in SettingKey]: Table[K] extends { readonly live: true } ? K : never;
 }[SettingKey];
-
-/** Pairs of settings. The first of a pair must stay below the second. */
-export const ORDERED = [
-  { lower: "lowMarkPercent", upper: "highMarkPercent", mayEqual: true },
-  { lower: "persZpageMeanBytes", upper: "persZpageBytesMax", mayEqual: true },
-  { lower: "keepaliveMs", upper: "idleMs", mayEqual: false },
-] as const;

@@ -40,7 +40,7 @@ import { Timers } from "../core/timers.ts";
 export const SWAP_SETTINGS = ["off", "on", "strict"] as const;
 
 /** The OOM killer never kills a process with this score. */
-const OOM_SCORE_NEVER = -1000;
+export const OOM_SCORE_NEVER = -1000;
 
 /**
  * Settings of the runtime, which it reads as the program starts. Its compiler takes memory for the
