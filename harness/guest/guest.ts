@@ -25,9 +25,11 @@ export interface ExportServer {
 
 export interface GuestOptions {
   /** The last ones: ramster in the guest attaches it, see the script of each in init.sh. */
-  readonly client: "disk" | "nbd" | "program" | "full" | "killed";
+  readonly client: "disk" | "nbd" | "program" | "full" | "killed" | "standby";
   readonly memoryMib: number;
-  /** The memory that `walk` fills. With "full": how much more than is available. */
+  /** How often a process of its node is killed. */
+  readonly kills?: number;
+  /** The memory that `walk` fills. With "full" and "standby": how much more than is available. */
   readonly walkMib: number;
   readonly passes: number;
 }
@@ -118,7 +120,7 @@ export class Guest implements AsyncDisposable {
 function qemuArguments(
   { kernel, initramfs }: GuestImage,
   { host, port, exportName }: ExportServer,
-  { client, memoryMib, walkMib, passes }: GuestOptions,
+  { client, memoryMib, walkMib, passes, kills = 0 }: GuestOptions,
 ): string[] {
   const words = [
     "console=ttyS0",
@@ -130,6 +132,7 @@ function qemuArguments(
     `ramster.export=${exportName}`,
     `ramster.mib=${walkMib}`,
     `ramster.passes=${passes}`,
+    `ramster.kills=${kills}`,
   ];
   const drive = [
     "driver=nbd",

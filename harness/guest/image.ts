@@ -49,7 +49,7 @@ const MODULES = [
 const KERNEL_PACKAGE = "linux-image-cloud-amd64";
 
 /** Scripts that the guest runs as commands, and all files of this folder that make the initramfs. */
-const COMMANDS = ["swap-command.sh", "full-memory.sh", "killed-node.sh"];
+const COMMANDS = ["swap-command.sh", "full-memory.sh", "killed-node.sh", "standby.sh"];
 const SCRIPTS = ["init.sh", ...COMMANDS, "walk.c", "image.ts"];
 /** The programs of this system that go into the initramfs. */
 const SYSTEM_PROGRAMS = ["nbd-client", "mkswap", "swaplabel", "swapon", "swapoff", "blkdiscard"];

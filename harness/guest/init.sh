@@ -6,7 +6,8 @@
 #     ramster.swap=disk                          the disk /dev/vda
 #     ramster.swap=program                       runs swap-command.sh instead, on the same export
 #     ramster.swap=full                          runs full-memory.sh instead
-#     ramster.swap=killed                        runs killed-node.sh instead
+#     ramster.swap=killed ramster.kills=N        runs killed-node.sh instead
+#     ramster.swap=standby ramster.kills=N       runs standby.sh instead
 #     ramster.swap=nbd ramster.port=P ramster.export=NAME    an export of the host, by nbd-client
 #     ramster.mib=N ramster.passes=N             for walk
 /bin/busybox mkdir -p /proc /sys /dev /run /var/run
@@ -39,15 +40,15 @@ if [ "$(word swap)" = program ]; then
     finish "FAIL swap-command.sh ended with $?"
   finish "OK"
 fi
-if [ "$(word swap)" = full ]; then
-  PATH=/sbin:/bin:/busybox full-memory.sh "$(word export)" "$(word mib)" "$(word passes)" ||
-    finish "FAIL full-memory.sh ended with $?"
-  finish "OK"
-fi
-
-if [ "$(word swap)" = killed ]; then
-  PATH=/sbin:/bin:/busybox killed-node.sh "$(word export)" "$(word mib)" "$(word passes)" 2 ||
-    finish "FAIL killed-node.sh ended with $?"
+case "$(word swap)" in
+full) script=full-memory.sh ;;
+killed) script=killed-node.sh ;;
+standby) script=standby.sh ;;
+*) script= ;;
+esac
+if [ -n "$script" ]; then
+  PATH=/sbin:/bin:/busybox "$script" "$(word export)" "$(word mib)" "$(word passes)" \
+    "$(word kills)" || finish "FAIL $script ended with $?"
   finish "OK"
 fi
 

@@ -25,6 +25,8 @@ const TEST_MS = 300_000;
 const EXPORT = "swap";
 const GOSSIP = "--gossip=127.0.0.1:0";
 const LENDERS = 3;
+/** Of a node with a standby. */
+const KILLS = 4;
 
 interface Borrowing {
   readonly server: ExportServer;
@@ -163,7 +165,7 @@ test.skipIf(reason !== null && !areToolsRequired)(
     await using world = new ProcessWorld();
     const image = await guestImageWith(compiledProgram(), world.directory);
     const server = { host: "127.0.0.1", port: 1, exportName: EXPORT };
-    const options = { client: "killed", memoryMib: 896, walkMib: 64, passes: 1 } as const;
+    const options = { client: "killed", memoryMib: 896, walkMib: 64, passes: 1, kills: 2 } as const;
     await using guest = new Guest(image, server, options);
     const { pagesIn, pagesOut } = await guest.result();
     // A page whose write waits for the next node may still be in memory when it is read.
@@ -173,6 +175,26 @@ test.skipIf(reason !== null && !areToolsRequired)(
     expect(text).toContain(`GUEST backend ramster:kept:${EXPORT}`);
     expect(text).toContain("GUEST kill 2");
     expect(text.split("attached /dev/nbd0 again").length - 1).toBe(2);
+    expect(text).not.toMatch(/I\/O error|Out of memory/);
+  },
+  TEST_MS,
+);
+
+test.skipIf(reason !== null && !areToolsRequired)(
+  `a guest whose memory is full goes on when the node that it swaps on is killed${title}`,
+  async () => {
+    await using world = new ProcessWorld();
+    const image = await guestImageWith(compiledProgram(), world.directory);
+    const server = { host: "127.0.0.1", port: 1, exportName: EXPORT };
+    const memory = { memoryMib: 896, walkMib: 48 };
+    const options = { client: "standby", ...memory, passes: 2, kills: KILLS } as const;
+    await using guest = new Guest(image, server, options);
+    const { pagesIn, pagesOut } = await guest.result();
+    expect(pagesIn).toBeGreaterThan(10_000);
+    expect(pagesOut).toBeGreaterThan(10_000);
+    const text = guest.lines.join("\n");
+    expect(text).toContain(`GUEST kill ${KILLS}`);
+    expect(text.split("attached /dev/nbd0 again").length - 1).toBe(KILLS);
     expect(text).not.toMatch(/I\/O error|Out of memory/);
   },
   TEST_MS,

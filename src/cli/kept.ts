@@ -12,6 +12,8 @@ export interface Kept {
   readonly node: KeptNode;
   /** The number to start with: that of the predecessor, if there is one. */
   readonly number: number | null;
+  /** Whether the kernel may swap it out while no process has it. */
+  readonly mayBeSwapped: boolean;
   /** Takes the lock of the memory. @returns false: another process has it. */
   lock(): boolean;
   /** The node has ended in good order. */
@@ -35,7 +37,9 @@ export function openKept(
     files.remove();
     folder.remove();
   };
-  return { node, number: node.numberFor(config.number), lock: () => files.lock(), remove };
+  const number = node.numberFor(config.number);
+  const { mayBeSwapped } = files;
+  return { node, number, mayBeSwapped, lock: () => files.lock(), remove };
 }
 
 /** Where kept memory is. */

@@ -112,7 +112,9 @@ export async function run(
     const rehearsal = rehearsalOf({ ...env, recompressor }, codecs, { config, stop });
     const mayLock = () => recompressor?.isStarting !== true;
     const { holding } = swap ?? {};
-    if (holding !== undefined) await swap?.mode.enter({ holding, rehearsal, mayLock, stop });
+    const keptMayBeSwapped = kept?.mayBeSwapped === true;
+    const entry = { rehearsal, mayLock, keptMayBeSwapped, stop };
+    if (holding !== undefined) await swap?.mode.enter({ holding, ...entry });
     if (stop.aborted) return EXIT.DONE;
     if (standby !== null) {
       standby.ready(ownBytes());
@@ -265,7 +267,7 @@ function rehearsalOf(
 ): Rehearsal {
   return (residentBytes) => {
     // The memory of the node itself would pin what is reserved.
-    const scene = { ...env, memory: openMemory(), kept: null };
+    const scene = { ...env, memory: openMemory(), kept: null, active: null };
     return rehearse(scene, codecs, { ...options, residentBytes });
   };
 }

@@ -28,8 +28,9 @@ export interface KeepFolder {
 }
 
 /**
- * `inSwapMode`: the pages must never go to swap, also while no process locks them (`noswap`, from
- * Linux 6.4 on).
+ * `inSwapMode`: the pages must never go to swap, also while no process locks them. A successor that
+ * has to read one would wait for itself. Its file system is tmpfs with `noswap` from Linux 6.4 on,
+ * and before that ramfs, which has no huge pages.
  */
 export function keepFolder(name: string, { inSwapMode }: { inSwapMode: boolean }): KeepFolder {
   const file = encodeURIComponent(name);
@@ -37,7 +38,7 @@ export function keepFolder(name: string, { inSwapMode }: { inSwapMode: boolean }
   const own = join(MOUNTS, file);
   const asShared = { path: shared, remove: () => {} };
   if (fs.existsSync(shared)) return asShared;
-  const isMounted = isMountPoint(own) || (canMount() && mountTmpfs(own, inSwapMode));
+  const isMounted = isMountPoint(own) || (canMount() && mountOwn(own, inSwapMode));
   if (!isMounted) return asShared;
   return { path: join(own, "node"), remove: () => unmount(own) };
 }
@@ -61,17 +62,21 @@ function isMountPoint(path: string): boolean {
 }
 
 /** Kernels refuse options that they do not know: huge pages may be missing, and `noswap` is new. */
-function mountTmpfs(path: string, inSwapMode: boolean): boolean {
+function mountOwn(path: string, inSwapMode: boolean): boolean {
   const mounts = openMounts();
   if (mounts === null) return false;
-  const options = ["size=0,mode=0700,huge=advise", "size=0,mode=0700"];
+  const own = "size=0,mode=0700";
+  const usual = [`tmpfs ${own},huge=advise`, `tmpfs ${own}`];
+  const resident = [`tmpfs ${own},huge=advise,noswap`, `tmpfs ${own},noswap`, "ramfs mode=0700"];
   try {
     fs.mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
   } catch {
     return false;
   }
-  const tries = inSwapMode ? [`${options[0]},noswap`, ...options] : options;
-  return tries.some((data) => mounts.mount(path, data));
+  return (inSwapMode ? resident : usual).some((it) => {
+    const [type = "", options = ""] = it.split(" ");
+    return mounts.mount(path, type, options);
+  });
 }
 
 function unmount(path: string): void {
@@ -81,7 +86,7 @@ function unmount(path: string): void {
   if (fs.readdirSync(MOUNTS).length === 0) fs.rmdirSync(MOUNTS);
 }
 
-/** mount(2) of a tmpfs, and umount2(2). Null: there is no C library. */
+/** mount(2) and umount2(2). Null: there is no C library. */
 function openMounts() {
   const path = libcPath();
   if (path === null) return null;
@@ -90,10 +95,9 @@ function openMounts() {
     umount2: { args: ["ptr", "i32"], returns: "i32" },
   }).symbols;
   const text = (it: string): Buffer => Buffer.from(`${it}\0`);
-  const type = text("tmpfs");
   return {
-    mount: (target: string, data: string): boolean =>
-      libc.mount(text("ramster"), text(target), type, MOUNT_FLAGS, text(data)) === 0,
+    mount: (target: string, type: string, options: string): boolean =>
+      libc.mount(text("ramster"), text(target), text(type), MOUNT_FLAGS, text(options)) === 0,
     unmount: (target: string): boolean => libc.umount2(text(target), MNT_DETACH) === 0,
   };
 }

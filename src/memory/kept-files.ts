@@ -13,12 +13,14 @@ import { join } from "node:path";
 import { RamsterError } from "../core/errors.ts";
 import { BYTES_PER_MIB } from "../core/limits.ts";
 import type { Kept, Region, ReserveOptions } from "../core/memory.ts";
+import { parseMounts } from "../core/mounts.ts";
 import type { FfiMemory } from "./ffi-memory.ts";
 import { lockFile } from "./file-lock.ts";
 import type { KeptBytes } from "./kept-memory.ts";
 
-/** TMPFS_MAGIC of <linux/magic.h>. */
+/** TMPFS_MAGIC and RAMFS_MAGIC of <linux/magic.h>. */
 const TMPFS = 0x01021994;
+const RAMFS = 0x858458f6;
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 const GROUP_AND_OTHERS = 0o077;
@@ -92,6 +94,15 @@ export class KeptFiles implements KeptBytes {
     throw refused(this.folder, `its tmpfs has ${room} left, and ${wanted} are needed`);
   }
 
+  /** Whether the kernel may swap out what no process locks: not on ramfs, nor with `noswap`. */
+  get mayBeSwapped(): boolean {
+    if (fs.statfsSync(this.folder).type === RAMFS) return false;
+    const { dev } = fs.statSync(this.folder);
+    const device = `${Math.floor(dev / 256)}:${dev % 256}`;
+    const mounts = parseMounts(fs.readFileSync("/proc/self/mountinfo", "utf8"));
+    return !mounts.some((it) => it.device === device && it.options.includes("noswap"));
+  }
+
   /** Nothing is kept any more: the node ends in good order. */
   remove(): void {
     this.clear();
@@ -120,7 +131,7 @@ function makeFolder(folder: string): void {
   if (!seen.isDirectory()) throw refused(folder, "it is not a folder");
   const isOurs = seen.uid === process.getuid?.() && (seen.mode & GROUP_AND_OTHERS) === 0;
   if (!isOurs) throw refused(folder, "it must belong to this user, with mode 0700");
-  if (fs.statfsSync(folder).type === TMPFS) return;
+  if ([TMPFS, RAMFS].includes(fs.statfsSync(folder).type)) return;
   if (isNew) fs.rmdirSync(folder);
   throw refused(folder, "it is not on tmpfs, so pages would be written to a disk");
 }

@@ -89,7 +89,12 @@ const rehearsal = (host: HostProcess | null) => async () => {
 /** The lines of the log, and the error that was thrown. */
 async function entered(
   host: HostProcess | null,
-  { isStrict = false, run = rehearsal(host), mayLock = (): boolean => true } = {},
+  {
+    isStrict = false,
+    run = rehearsal(host),
+    mayLock = (): boolean => true,
+    keptMayBeSwapped = false,
+  } = {},
 ) {
   const lines: string[] = [];
   const log = new Log((level, _area, line) => lines.push(`${level}: ${line}`));
@@ -100,7 +105,7 @@ async function entered(
     mode.begin();
     const holding = { pendingBytes: 0, touch: async () => {} };
     const { signal: stop } = new AbortController();
-    await mode.enter({ holding, rehearsal: run, mayLock, stop });
+    await mode.enter({ holding, rehearsal: run, mayLock, keptMayBeSwapped, stop });
   } catch (thrown) {
     error = thrown;
   }
@@ -210,6 +215,14 @@ describe("SwapMode", () => {
     expect(refusing.calls).not.toContain("lock new");
   });
 
+  test("warns when kept memory may be swapped out, and with strict it refuses", async () => {
+    const line = "a successor may wait for itself: what is kept may be swapped out";
+    const warned = await entered(new FakeHost(), { keptMayBeSwapped: true });
+    expect(warned.lines.join("\n")).toContain(`warn: swap mode: ${line}`);
+    const { error } = await entered(new FakeHost(), { keptMayBeSwapped: true, isStrict: true });
+    expect(String(error)).toContain(`Cannot run with --swap "strict": ${line}`);
+  });
+
   test("says why there was no rehearsal, and with strict it refuses", async () => {
     const run = () => {
       const why = 'Cannot listen on "127.0.0.1:0": no such address';
@@ -255,7 +268,8 @@ describe("enter()", () => {
       },
     };
     const mode = new SwapMode(null, { log, clock }, "on");
-    const entry = { holding, rehearsal: rehearsal(null), mayLock: () => true };
+    const calm = { mayLock: () => true, keptMayBeSwapped: false };
+    const entry = { holding, rehearsal: rehearsal(null), ...calm };
     await mode.enter({ ...entry, stop: stop.signal });
     return [...lines, `${holding.pendingBytes / MIB} MiB are left`];
   }

@@ -14,6 +14,8 @@
  *     real time   its threads go before those of other programs, which look for memory in vain, and
  *                 may use some of the memory that the kernel keeps free (ALLOC_MIN_RESERVE in
  *                 mm/page_alloc.c). Others have 5 % of the time by default
+ *     kept memory is on a file system that is never swapped out, since nobody locks it between two
+ *                 processes (src/memory/keep-folder.ts)
  *     room        frames and records are touched before the first page comes (ownStoreOptions in
  *                 store-options.ts). It is pinned, see core/memory.ts
  *
@@ -89,6 +91,8 @@ export interface Entry {
    * WebAssembly instance is locked while it is made, as a Worker does when it starts.
    */
   readonly mayLock: () => boolean;
+  /** Whether the kernel may swap out memory that is kept, once this process has died. */
+  readonly keptMayBeSwapped: boolean;
   /** A signal ends the entry. */
   readonly stop: AbortSignal;
 }
@@ -131,7 +135,8 @@ export class SwapMode {
    * all of it is allocated, and before the node listens. A signal ends it. Rejects as `begin`
    * throws. `leave` must follow.
    */
-  async enter({ holding, rehearsal, mayLock, stop }: Entry): Promise<void> {
+  async enter({ holding, rehearsal, mayLock, keptMayBeSwapped, stop }: Entry): Promise<void> {
+    if (keptMayBeSwapped) this.report([SWAPPED]);
     await this.touch(holding, stop);
     if (stop.aborted) return;
     const isLocked = this.lock();
@@ -154,9 +159,9 @@ export class SwapMode {
    */
   private async touch(holding: Holdable, stop: AbortSignal): Promise<void> {
     const { clock } = this;
+    // Kept regions are touched also if a predecessor has done so: then they are mapped here too.
     const all = mibOf(holding.pendingBytes);
-    if (all === 0) return;
-    this.log.write("info", "ramster", `swap mode: locking ${all} MiB`);
+    if (all > 0) this.log.write("info", "ramster", `swap mode: locking ${all} MiB`);
     let loggedAtMs = clock.now();
     await holding.touch(async () => {
       // Signals come in between.
@@ -205,6 +210,11 @@ export class SwapMode {
 const NO_HOST: Finding = {
   holds: false,
   line: "unavailable: no C library for bun:ffi",
+};
+
+const SWAPPED: Finding = {
+  holds: false,
+  line: "a successor may wait for itself: what is kept may be swapped out, use --keep auto as root",
 };
 
 function locking(host: HostProcess): Finding {
