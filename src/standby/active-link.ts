@@ -1,7 +1,7 @@
 /**
  * ActiveLink: the connection of a standby or a supervisor to the process that serves (active.ts).
  */
-import type { UnixAddress } from "../net/address.ts";
+import type { Address } from "../net/address.ts";
 import type { Dialler } from "../net/transport.ts";
 import { LineStream } from "./lines.ts";
 
@@ -35,7 +35,7 @@ export class ActiveLink {
   /** @returns null when no process serves at the address. `role`: the first line. */
   static async connect(
     dialler: Dialler,
-    address: UnixAddress,
+    address: Address,
     role: "standby" | "supervisor",
   ): Promise<ActiveLink | null> {
     const { promise: connected, resolve } = Promise.withResolvers<boolean>();

@@ -11,7 +11,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import { Timers } from "../core/timers.ts";
 import { formatSize } from "../core/units.ts";
-import type { UnixAddress } from "../net/address.ts";
+import type { Address } from "../net/address.ts";
 import type { Listener, StreamEvents, Transport } from "../net/transport.ts";
 import { LineStream } from "./lines.ts";
 
@@ -27,7 +27,7 @@ export interface StandbyState {
 export class Active {
   private readonly env: { clock: Clock; transport: Transport; log: Log };
   private readonly pid: number;
-  private readonly address: UnixAddress;
+  private readonly address: Address;
   private readonly others = new Set<LineStream>();
   private readonly timers: Timers;
   private listener: Listener | null = null;
@@ -37,7 +37,7 @@ export class Active {
   /** `pid`: of this process. */
   constructor(
     env: { clock: Clock; transport: Transport; log: Log },
-    { pid, address }: { pid: number; address: UnixAddress },
+    { pid, address }: { pid: number; address: Address },
   ) {
     this.env = env;
     this.pid = pid;

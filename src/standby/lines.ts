@@ -8,14 +8,17 @@ import { assert } from "../core/assert.ts";
 import { freeBuffer } from "../core/buffers.ts";
 import type { Stream, StreamEvents } from "../net/transport.ts";
 
-/** More than this in one line, or so much that the other side does not read, ends the stream. */
+/** A longer line ends the stream. */
 const LINE_BYTES_MAX = 256;
+/** So does a reader that leaves so much unread. */
+const UNSENT_BYTES_MAX = 4096;
 
 export class LineStream implements StreamEvents {
   private readonly onLine: (words: readonly string[]) => void;
   private readonly onEnd: () => void;
   private stream: Stream | null = null;
   private text = "";
+  private unsent = new Uint8Array(0);
   private readonly first: string;
 
   /** `first` is sent as soon as the stream is open. `onEnd` is called once. */
@@ -33,10 +36,10 @@ export class LineStream implements StreamEvents {
   send(line: string): void {
     const bytes = new TextEncoder().encode(`${line}\n`);
     assert(bytes.length <= LINE_BYTES_MAX, line);
-    const { stream } = this;
-    if (stream === null) return;
-    // So little always fits, unless the other side has stopped reading for long.
-    if (stream.write(bytes, 0, bytes.length) < bytes.length) stream.terminate();
+    if (this.stream === null) return;
+    this.unsent = Buffer.concat([this.unsent, bytes]);
+    this.onDrain(this.stream);
+    if (this.unsent.length > UNSENT_BYTES_MAX) this.stream?.terminate();
   }
 
   close(): void {
@@ -57,7 +60,10 @@ export class LineStream implements StreamEvents {
     if (this.text.length > LINE_BYTES_MAX) stream.terminate();
   }
 
-  onDrain(): void {}
+  onDrain(stream: Stream): void {
+    const taken = stream.write(this.unsent, 0, this.unsent.length);
+    this.unsent = this.unsent.slice(taken);
+  }
 
   onClose(): void {
     this.stream = null;

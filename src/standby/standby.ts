@@ -11,7 +11,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import { Timers } from "../core/timers.ts";
-import type { UnixAddress } from "../net/address.ts";
+import type { Address } from "../net/address.ts";
 import type { Dialler } from "../net/transport.ts";
 import { ALIVE_MS } from "./active.ts";
 import { ActiveLink } from "./active-link.ts";
@@ -36,12 +36,12 @@ export interface StandbyEnv {
 
 export class Standby {
   private readonly env: StandbyEnv;
-  private readonly address: UnixAddress;
+  private readonly address: Address;
   private readonly timers: Timers;
   private link: ActiveLink;
   private ownBytes: number | null = null;
 
-  private constructor(env: StandbyEnv, address: UnixAddress, link: ActiveLink) {
+  private constructor(env: StandbyEnv, address: Address, link: ActiveLink) {
     this.env = env;
     this.address = address;
     this.link = link;
@@ -50,7 +50,7 @@ export class Standby {
   }
 
   /** @returns null when no process serves. */
-  static async connect(env: StandbyEnv, address: UnixAddress): Promise<Standby | null> {
+  static async connect(env: StandbyEnv, address: Address): Promise<Standby | null> {
     const link = await ActiveLink.connect(env.dialler, address, "standby");
     return link === null ? null : new Standby(env, address, link);
   }

@@ -116,6 +116,11 @@ export class Supervisor {
     log.write("error", "ramster", `process ${child.pid}, which served, ended by ${end.how}`);
     this.quickDeaths = this.isQuick(end) ? this.quickDeaths + 1 : 0;
     this.link = null;
+    if (this.hasGivenUp) {
+      const what = `${QUICK_DEATHS_MAX} processes in a row died within ${QUICK_MS / 1000} s`;
+      const how = "no other one is started. What is kept stays, for a node that is started by hand";
+      log.write("error", "ramster", `${what}: ${how}`);
+    }
     if (standby !== null) {
       this.standby = null;
       this.watchActive(standby);
@@ -144,12 +149,8 @@ export class Supervisor {
   }
 
   private startStandby(delayMs: number): void {
-    const { clock, log, start } = this.env;
-    if (this.hasGivenUp) {
-      const what = `${QUICK_DEATHS_MAX} processes in a row died within ${QUICK_MS / 1000} s`;
-      log.write("error", "ramster", `${what}: no standby is started any more`);
-      return;
-    }
+    const { clock, start } = this.env;
+    if (this.hasGivenUp) return;
     const { link } = this;
     clock.after(delayMs, () => {
       if (this.link !== link || link?.isStopping === true || this.standby !== null) return;
