@@ -4,7 +4,7 @@
 # that serves is killed several times meanwhile. kernels.ts reads its output. An exit code other
 # than 0 is a failure.
 #
-#     standby.sh EXPORT MIB PASSES KILLS      MIB: how much more than is available
+#     standby.sh EXPORT MIB PASSES KILLS      MIB: how much more than is available; PASSES: at most
 set -e
 export=$1 more=$2 passes=$3 kills=$4
 address=unix:/run/nbd.sock
@@ -48,6 +48,9 @@ for kill in $(seq "$kills"); do
   kill -9 "$serves"
   echo "GUEST kill $kill of $serves at $(cut -d' ' -f1 /proc/uptime)"
 done
+# The last process serves a while, too.
+until_swapped 3000
+kill "$walk"
 wait "$walk"
 ramster status --client "$client"
 ramster swap off --nbd "$address" --export "$export" --client "$client"

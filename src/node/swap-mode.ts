@@ -167,7 +167,7 @@ export class SwapMode {
       // Signals come in between.
       await new Promise<void>((resolve) => void clock.after(0, resolve));
       const now = clock.now();
-      if (now - loggedAtMs >= PROGRESS_MS) {
+      if (all > 0 && now - loggedAtMs >= PROGRESS_MS) {
         loggedAtMs = now;
         const done = all - mibOf(holding.pendingBytes);
         this.log.write("info", "ramster", `swap mode: ${done} of ${all} MiB are resident`);
