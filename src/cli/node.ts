@@ -64,7 +64,7 @@ import type { Output } from "./output.ts";
 import { openOwnKey } from "./own-key.ts";
 import { Reload } from "./reload.ts";
 import { ServiceReports } from "./service-reports.ts";
-import { activeAddress, ownPart, supervise, wantsStandby } from "./standby.ts";
+import { activeAddress, ownPart, spareMemory, supervise, wantsStandby } from "./standby.ts";
 import { StopGuard } from "./stop-guard.ts";
 import { aborted, stopSignal, surviveSignals } from "./stop-signal.ts";
 import { STDERR, type Streams } from "./streams.ts";
@@ -109,7 +109,8 @@ export async function run(
     running.node = node;
     // Before it joins: the cluster would declare a node dead that does not answer meanwhile.
     reports.starting("making memory ready");
-    const rehearsal = rehearsalOf({ ...env, recompressor }, codecs, { config, stop });
+    const rehearsal = rehearsalOf({ ...env, recompressor }, codecs, { config, stop, isStandby });
+    const spare = isStandby ? spareMemory(env.memory) : null;
     const mayLock = () => recompressor?.isStarting !== true;
     const { holding } = swap ?? {};
     const keptMayBeSwapped = kept?.mayBeSwapped === true;
@@ -120,6 +121,7 @@ export async function run(
       standby.ready(ownBytes());
       const died = await Promise.race([standby.succeed(), stopped]);
       if (typeof died !== "number") return EXIT.DONE;
+      spare?.close();
       log.write("warn", "ramster", `process ${died}, which served, has died: taking over from it`);
       reports = new ServiceReports(serviceManager(), clock);
       if (settings.clients === null) node.setClients(await findClients(env, settings.name));
@@ -263,7 +265,7 @@ function openSwap(
 function rehearsalOf(
   env: NodeEnvironment,
   codecs: readonly Codec[],
-  options: { config: NodeConfig; stop: AbortSignal },
+  options: { config: NodeConfig; stop: AbortSignal; isStandby: boolean },
 ): Rehearsal {
   return (residentBytes) => {
     // The memory of the node itself would pin what is reserved.

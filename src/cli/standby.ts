@@ -4,7 +4,9 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { BYTES_PER_MIB } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
+import type { Memory, Region } from "../core/memory.ts";
 import { openProcess } from "../memory/open-process.ts";
 import type { UnixAddress } from "../net/address.ts";
 import { BunClock, BunTransport } from "../net/bun.ts";
@@ -18,6 +20,7 @@ import { surviveSignals } from "./stop-signal.ts";
 
 /** Tells a process which part of a node it is. */
 const PART = "RAMSTER_PART";
+const SPARE_BYTES = 4 * BYTES_PER_MIB;
 /** The socket of the process that serves, in the folder of kept memory. */
 const SOCKET = "active";
 
@@ -25,6 +28,14 @@ const SOCKET = "active";
 export function ownPart(environment: Readonly<Record<string, string | undefined>>): Part | null {
   const part = environment[PART];
   return part === "active" || part === "standby" ? part : null;
+}
+
+/**
+ * Memory that a standby gives back as it takes over. The kernel needs some for its sockets and
+ * files, and may have none left.
+ */
+export function spareMemory(memory: Memory): Region {
+  return memory.reserve(SPARE_BYTES, { pinnedBytes: SPARE_BYTES });
 }
 
 /** Whether the settings are for a node of several processes. */

@@ -61,7 +61,12 @@ function world(sizes: readonly number[], { stop = new AbortController(), cold = 
   };
   let result: unknown = null;
   const config = { codec: "wasm", placement: "blocks", seal: true } as const;
-  const running = rehearse(env, codecs, { config, residentBytes, stop: stop.signal }).then(
+  const running = rehearse(env, codecs, {
+    config,
+    residentBytes,
+    stop: stop.signal,
+    isStandby: false,
+  }).then(
     (done) => {
       result = done;
     },
