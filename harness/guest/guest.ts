@@ -29,7 +29,10 @@ export interface GuestOptions {
   readonly memoryMib: number;
   /** How often a process of its node is killed. */
   readonly kills?: number;
-  /** The memory that `walk` fills. With "full" and "standby": how much more than is available. */
+  /**
+   * The memory that `walk` fills. With "full": how much more than is available. With "standby": that,
+   * or if negative as without.
+   */
   readonly walkMib: number;
   readonly passes: number;
 }

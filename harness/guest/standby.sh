@@ -1,10 +1,12 @@
 #!/bin/busybox sh
-# Runs in the guest as root. The guest's kernel swaps on a node in the guest that has a standby,
-# while a program takes more memory than the machine has: even init is swapped out. The process
-# that serves is killed several times meanwhile. kernels.ts reads its output. An exit code other
-# than 0 is a failure.
+# Runs in the guest as root. The guest's kernel swaps on a node in the guest that has a standby. The
+# process that serves is killed several times meanwhile. kernels.ts reads its output. An exit code
+# other than 0 is a failure.
 #
-#     standby.sh EXPORT MIB PASSES KILLS      MIB: how much more than is available; PASSES: at most
+#     standby.sh EXPORT MIB PASSES KILLS      PASSES: at most
+#
+#     MIB > 0     a program takes so much more memory than is available: even init is swapped out
+#     MIB < 0     a program has so much, and asks the kernel to swap it out
 set -e
 export=$1 more=$2 passes=$3 kills=$4
 address=unix:/run/nbd.sock
@@ -37,8 +39,12 @@ until_swapped() {
 
 until_standbys 1
 ramster swap on --nbd "$address" --export "$export" --client "$client"
-available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
-walk $((available / 1024 + more)) "$passes" &
+if [ "$more" -gt 0 ]; then
+  available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+  walk $((available / 1024 + more)) "$passes" &
+else
+  walk $((-more)) "$passes" pageout &
+fi
 walk=$!
 for kill in $(seq "$kills"); do
   until_standbys "$kill"

@@ -39,7 +39,7 @@ const STEADY_MS = 1000;
 const STEADY_REQUESTS = 5000;
 const LONGEST_MS = 20_000;
 /** Of a standby, which nobody waits for. Other programs may leave it little time. */
-const STANDBY_LONGEST_MS = 120_000;
+const STANDBY_LONGEST_MS = 40_000;
 /** It ends when it has taken this much, so that it cannot fill a small machine. */
 const GROWTH_BYTES_MAX = 96 * BYTES_PER_MIB;
 
