@@ -30,8 +30,8 @@ export interface GuestOptions {
   /** How often a process of its node is killed. */
   readonly kills?: number;
   /**
-   * The memory that `walk` fills. With "full": how much more than is available. With "standby": that,
-   * or if negative as without.
+   * The memory that `walk` fills. With "full" and "standby": how much more than is available. With
+   * "standby" and a negative number: the memory, as without.
    */
   readonly walkMib: number;
   readonly passes: number;
