@@ -8,7 +8,9 @@ import { parseKeyFile } from "../../src/security/key-file.ts";
 import { counter, fill, logged, ProcessWorld, until } from "../processes/process-world.ts";
 import { SerfAgent } from "./serf-agent.ts";
 
-const TEST_MS = 60_000;
+const TEST_MS = 120_000;
+/** A command that misses an answer waits for it for ten seconds. So there is time for several. */
+const COMMAND_MS = 60_000;
 const GOSSIP = "--gossip=127.0.0.1:0";
 const EVENTS = 24;
 /**
@@ -176,7 +178,7 @@ async function succeeds(agent: SerfAgent, command: string, ...flags: string[]): 
     answer = text;
     return code === 0;
   };
-  await until(`serf ${command} succeeds`, isDone).catch((error: Error) => {
+  await until(`serf ${command} succeeds`, isDone, COMMAND_MS).catch((error: Error) => {
     throw new Error(`${error.message}: ${answer}`);
   });
 }

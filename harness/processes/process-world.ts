@@ -187,8 +187,9 @@ function endQuietly(pid: number): void {
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
+  longestMs = UNTIL_MS,
 ): Promise<void> {
-  const limit = performance.now() + UNTIL_MS;
+  const limit = performance.now() + longestMs;
   while (!(await condition())) {
     if (performance.now() > limit) throw new Error(`It never happened: ${what}`);
     await Bun.sleep(POLL_MS);
