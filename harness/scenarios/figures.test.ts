@@ -39,7 +39,7 @@ beforeAll(async () => {
   lender.certificate = { path: "/key", endMs: () => 9e9, nowMs: () => 0, reload: () => false };
   const { clock, network } = sim;
   const outside = { clock, transport: network.transport("10.0.0.9"), log: new Log(() => {}) };
-  lender.active = new Active(outside, { pid: 1, address: { kind: "unix", path: "/active" } });
+  lender.active = new Active(outside, { pid: 7, address: { kind: "unix", path: "/active" } });
   await lender.restart([sim.node(0)]);
   reports = [...before, ...report()];
   await sim.stop();

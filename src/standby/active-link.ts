@@ -10,6 +10,7 @@ export class ActiveLink {
   pid = 0;
   /** Whether it said that it ends in good order. */
   isStopping = false;
+  hasEnded = false;
   /** How many lines it sent. */
   lineCount = 0;
   private readonly lines: LineStream;
@@ -24,11 +25,16 @@ export class ActiveLink {
       onLine: ([word, text]) => {
         this.lineCount += 1;
         if (word === "stop") this.isStopping = true;
-        if (word !== "active") return;
-        this.pid = Number(text);
+        const pid = Number(text);
+        // 0 and negative numbers name groups of processes (kill(2)), and 1 is init.
+        if (word !== "active" || !Number.isInteger(pid) || pid <= 1) return;
+        this.pid = pid;
         onConnected();
       },
-      onEnd: resolve,
+      onEnd: () => {
+        this.hasEnded = true;
+        resolve();
+      },
     });
   }
 

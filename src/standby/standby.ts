@@ -106,7 +106,8 @@ export class Standby {
       const { pid } = this.link;
       silentMs = this.link.lineCount === lineCount ? silentMs + ALIVE_MS : 0;
       lineCount = this.link.lineCount;
-      if (silentMs < SILENT_MS || this.link.isStopping) return;
+      // Without the connection the process is dead, and another one may have its id by now.
+      if (silentMs < SILENT_MS || this.link.isStopping || this.link.hasEnded) return;
       silentMs = 0;
       const seconds = SILENT_MS / 1000;
       const what = `process ${pid}, which serves, has said nothing for ${seconds} s: ending it`;
