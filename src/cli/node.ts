@@ -82,9 +82,8 @@ export async function run(
   const clock = new BunClock();
   const who = { number: settings.number, name: settings.name };
   const log = openLog(settings, () => who, clock, err);
-  const isOneOfSeveral = wantsStandby(settings);
-  const part = isOneOfSeveral ? ownPart(process.env) : null;
-  if (isOneOfSeveral && part === null) return supervise(settings, log);
+  const part = ownPart(process.env, settings);
+  if (part === null && wantsStandby(settings)) return supervise(settings, log);
   const running: { node: Node | null } = { node: null };
   const guard = new StopGuard(log, () => running.node?.nbdDoor.exportsInUse ?? []);
   const stop = stopSignal(NODE_SIGNALS, (signal) => guard.mayStop(signal));

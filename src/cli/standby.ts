@@ -25,8 +25,11 @@ const SPARE_BYTES = 4 * BYTES_PER_MIB;
 const SOCKET = "active";
 
 /** Null: it is not one of several processes. */
-export function ownPart(environment: Readonly<Record<string, string | undefined>>): Part | null {
-  const part = environment[PART];
+export function ownPart(
+  environment: Readonly<Record<string, string | undefined>>,
+  config: NodeConfig,
+): Part | null {
+  const part = wantsStandby(config) ? environment[PART] : "none";
   return part === "active" || part === "standby" ? part : null;
 }
 
